@@ -1,0 +1,487 @@
+"""Deep interleaved network (DIN), for super-resolution and for restoration.
+
+F. Li et al., "Deep Interleaved Network for Image Super-Resolution with Asymmetric Co-Attention",
+IJCAI 2020, arXiv:2004.11814 (`edition="ijcai"`), and its journal extension "Deep Interleaved
+Network for Image Restoration", arXiv:2010.15689 (`edition="journal"`).
+
+M branches of D weighted residual dense blocks (WRDB) each; asymmetric co-attention (AsyCA) joins
+block d of branch m-1 with block d-1 of branch m. Where papers and released code differ the code is
+the default, because only its 0.1 factors are numerically stable (docs/models/din.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from typing import Literal
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dinplug import ops
+from dinplug.networks.layers import ENLARGE_REACH, Conv, SubPixelConv, activate, enlarge
+from dinplug.networks.stages import (
+    INPUT_GRID,
+    FeatureMap,
+    Grid,
+    Stage,
+    StagedNetwork,
+    StageInput,
+    Statistics,
+    halo_of,
+    reach,
+    reads,
+)
+
+SLOPE = 0.2
+RESIDUAL = 0.1
+QUARTER_GRID = Grid(Fraction(1, 4))
+
+Fusion = Literal["asyca", "se", "sum", "concat"]
+
+
+@dataclass(frozen=True)
+class DINSpec:
+    """The fields of a DIN.
+
+    `scale` is the enlargement (1 for restoration). `strided` extracts features at a quarter of
+    the input's sides (deblurring, dehazing) and reconstructs them by sub-pixel convolution.
+    `fusion` is how two branches meet (journal section 4.3); `weighted_links` (DWC) and
+    `global_fusion` (GFF) are switched in Table 1. `first_node` and `residual_mode` are where the
+    released code departs from the papers.
+    """
+
+    scale: int = 1
+    strided: bool = False
+    edition: Literal["ijcai", "journal"] = "journal"
+    branches: int = 4
+    depth: int = 5
+    blocks: int = 3
+    features: int = 64
+    growth: int = 32
+    fusion: Fusion = "asyca"
+    weighted_links: bool = True
+    global_fusion: bool = True
+    first_node: Literal["released", "paper"] = "released"
+    residual_mode: Literal["bilinear", "bicubic"] = "bilinear"
+
+    def __post_init__(self) -> None:
+        if self.scale not in (1, 2, 3, 4, 8):
+            raise ValueError(f"DIN enlarges by 1, 2, 3, 4 or 8, not {self.scale}")
+        if self.strided and self.scale != 1:
+            raise ValueError("strided extraction is for restoration at scale 1")
+        if self.edition == "ijcai" and self.scale not in (2, 3, 4):
+            raise ValueError("the IJCAI network enlarges by 2, 3 or 4")
+        if min(self.branches, self.depth, self.blocks) < 1:
+            raise ValueError("branches, depth and blocks are at least 1")
+
+    @property
+    def attention_ratio(self) -> int:
+        """By how much AsyCA squeezes the channels: 8 (IJCAI) or 4 (journal)."""
+        return 8 if self.edition == "ijcai" else 4
+
+
+class RDB(nn.Module):
+    """Residual dense block: five growing convolutions, one back to C, scaled residual."""
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        widths = [features + k * growth for k in range(6)]
+        self.convs = nn.ModuleList(
+            [Conv(width, growth, slope=SLOPE) for width in widths[:5]] + [Conv(widths[5], features)]
+        )
+
+    def dense(self, x: Tensor) -> Tensor:
+        """The last convolution's output, without the residual."""
+        parts = [x]
+        for conv in self.convs:
+            parts.append(conv(torch.cat(parts, dim=1) if len(parts) > 1 else x))
+        return parts[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return x + RESIDUAL * self.dense(x)
+
+
+class ChannelWeights(nn.Module):
+    """One weight and one bias per channel: a depth-wise 1x1 convolution (DWC)."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+
+class WRDB(nn.Module):
+    """Weighted residual dense block: B RDBs, each fed by weighted copies of all before it."""
+
+    def __init__(self, features: int, growth: int, blocks: int, weighted_links: bool) -> None:
+        super().__init__()
+        self.entry = Conv(features, features, slope=SLOPE)
+        self.rdbs = nn.ModuleList([RDB(features, growth) for _ in range(blocks)])
+        self.links = nn.ModuleDict(
+            {
+                f"{source}_{target}": ChannelWeights(features)
+                for target in range(2, blocks + 2)
+                for source in range(1, target)
+            }
+            if weighted_links
+            else {}
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        states = [self.entry(x)]
+        for rdb in self.rdbs:
+            states.append(self.linked(rdb(states[-1]), states))
+        return x + RESIDUAL * states[-1]
+
+    def linked(self, y: Tensor, states: list[Tensor]) -> Tensor:
+        """`y` plus the weighted copies of all earlier states."""
+        if not self.links:
+            return y
+        target = len(states) + 1
+        links = [self.links[f"{source}_{target}"] for source in range(1, target)]
+        return ops.weighted_sum(
+            [y, *states],
+            [None, *(link.weight for link in links)],
+            [None, *(link.bias for link in links)],
+        )
+
+
+class AsyCA(nn.Module):
+    """Asymmetric co-attention over two or more states of C channels.
+
+    The paper averages a 1x1 convolution of the concatenated states. Average and convolution are
+    both linear, so the convolution acts here on the states' means: the same numbers, without the
+    node's only full-size work. `ops.coattention` is the paper's literal form.
+    """
+
+    def __init__(self, features: int, ratio: int, states: int = 2) -> None:
+        super().__init__()
+        squeezed = max(1, features // ratio)
+        self.states = states
+        self.integrate = nn.Conv2d(states * features, features, 1)
+        self.squeeze = nn.Conv2d(features, squeezed, 1)
+        self.excite = nn.Conv2d(squeezed, states * features, 1)
+
+    def attention(self, *statistics: Statistics) -> Tensor:
+        """The softmax weights (N, S, C) of S states from their means."""
+        means = torch.cat([s.mean for s in statistics], dim=1)[:, :, None, None]
+        logits: Tensor = self.excite(F.relu(self.squeeze(self.integrate(means))))
+        return logits.flatten(1).unflatten(1, (self.states, -1)).softmax(dim=1)
+
+    @staticmethod
+    def join(states: tuple[Tensor, ...], attention: Tensor) -> Tensor:
+        """The attention-weighted sum of the states, (N, C, H, W)."""
+        return ops.rescaled_sum(states, attention)
+
+
+class SqueezeExcite(nn.Module):
+    """SE fusion, the ablation's rival: channel attention on the plain sum of the states."""
+
+    def __init__(self, features: int, ratio: int) -> None:
+        super().__init__()
+        squeezed = max(1, features // ratio)
+        self.squeeze = nn.Conv2d(features, squeezed, 1)
+        self.excite = nn.Conv2d(squeezed, features, 1)
+
+    def attention(self, *statistics: Statistics) -> Tensor:
+        """The sigmoid gate (N, 1, C) from the states' means."""
+        mean = sum((s.mean for s in statistics[1:]), statistics[0].mean)[:, :, None, None]
+        gate: Tensor = self.excite(F.relu(self.squeeze(mean)))
+        return gate.sigmoid().flatten(1)[:, None]
+
+    @staticmethod
+    def join(states: tuple[Tensor, ...], attention: Tensor) -> Tensor:
+        """The gated sum of the states."""
+        return ops.rescaled_sum(states, attention.expand(-1, len(states), -1))
+
+
+class ConcatFusion(nn.Module):
+    """Concatenation and a 1x1 convolution back to C channels."""
+
+    def __init__(self, features: int, states: int = 2) -> None:
+        super().__init__()
+        self.reduce = Conv(states * features, features, 1)
+
+    def forward(self, states: tuple[Tensor, ...]) -> Tensor:
+        """Map S states (N, C, H, W) to one."""
+        reduced: Tensor = self.reduce(torch.cat(states, dim=1))
+        return reduced
+
+
+def fusion_node(spec: DINSpec) -> nn.Module | None:
+    """The module that joins two branches, or None where the first node is the plain sum."""
+    if spec.fusion == "asyca":
+        return AsyCA(spec.features, spec.attention_ratio)
+    if spec.fusion == "se":
+        return SqueezeExcite(spec.features, spec.attention_ratio)
+    return ConcatFusion(spec.features) if spec.fusion == "concat" else None
+
+
+class Upsampler(nn.Module):
+    """Sub-pixel upsampling without activations, then a convolution to RGB."""
+
+    def __init__(self, features: int, factor: int) -> None:
+        super().__init__()
+        factors = [] if factor == 1 else [3] if factor == 3 else [2] * (factor.bit_length() - 1)
+        self.factor = factor
+        self.steps = nn.Sequential(*(SubPixelConv(features, features, f) for f in factors))
+        self.to_rgb = Conv(features, 3)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to (N, 3, factor·H, factor·W)."""
+        rgb: Tensor = self.to_rgb(self.steps(x))
+        return rgb
+
+    def reach(self) -> Fraction:
+        """How far it looks, in pixels of its input grid."""
+        total, step = Fraction(0), 1
+        for conv in self.steps:
+            total += reach(conv, step=step)
+            step *= conv.factor
+        return total + reach(self.to_rgb, step=step)
+
+
+class StridedHead(nn.Module):
+    """Feature extraction at a quarter of the sides, for deblurring and dehazing."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.conv = Conv(3, features, slope=SLOPE)
+        self.reduce = Conv(features, features, 8, stride=4, padding=2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (N, 3, H, W) to (N, C, H/4, W/4)."""
+        features: Tensor = self.reduce(self.conv(image))
+        return features
+
+
+class DIN(StagedNetwork):
+    """Deep interleaved network: (N, 3, H, W) in 0..1 to (N, 3, scale·H, scale·W)."""
+
+    def __init__(self, spec: DINSpec) -> None:
+        super().__init__()
+        self.spec = spec
+        self.scale = spec.scale
+        self.multiple_of = 4 if spec.strided else 1
+        self.grid = QUARTER_GRID if spec.strided else INPUT_GRID
+        features = spec.features
+        self.head = StridedHead(features) if spec.strided else Conv(3, features)
+        places = [(m, d) for m in self.branches for d in self.depths]
+        self.wrdbs = nn.ModuleDict(
+            {
+                f"{m}_{d}": WRDB(features, spec.growth, spec.blocks, spec.weighted_links)
+                for m, d in places
+            }
+        )
+        nodes = {f"{m}_{d}": fusion_node(spec) for m, d in places if m > 1}
+        self.nodes = nn.ModuleDict({k: node for k, node in nodes.items() if node is not None})
+        if spec.global_fusion:
+            self.fuse_branches = nn.Conv2d(spec.branches * features, features, 1)
+            if spec.edition == "journal":
+                self.fuse_blocks = nn.Conv2d(spec.depth * features, features, 1)
+        self.upsampler = Upsampler(features, 4 if spec.strided else spec.scale)
+        initialise(self)
+
+    @property
+    def branches(self) -> range:
+        """Branch numbers m, from 1."""
+        return range(1, self.spec.branches + 1)
+
+    @property
+    def depths(self) -> range:
+        """Block numbers d within a branch, from 1."""
+        return range(1, self.spec.depth + 1)
+
+    def build_stages(self) -> Iterator[Stage]:
+        """Head, the interleaved WRDBs with the fusion sums beside them, tail."""
+        step = 4 if self.spec.strided else 1
+        yield Stage(
+            "head",
+            reads("image"),
+            (self._map("F0"),),
+            lambda x: (self.head(x.maps[0]),),
+            halo_of(reach(self.head, step=step)),
+            self.grid,
+            workspace=self.spec.features * step * step,
+        )
+        total = "F0" if self.spec.edition == "ijcai" else None
+        if self.spec.edition == "journal" and self.spec.global_fusion:
+            yield self._fusion_stage("S0", "F0", None, self.fuse_blocks, self.spec.depth - 1)
+            total = "S0"
+        for m in self.branches:
+            for d in self.depths:
+                yield self._block_stage(m, d)
+                if not self.spec.global_fusion:
+                    continue
+                if d == self.spec.depth:
+                    name = f"S1_{m}"
+                    yield self._fusion_stage(name, f"F{m}_{d}", total, self.fuse_branches, m - 1)
+                    total = name
+                elif self.spec.edition == "journal" and m == self.spec.branches:
+                    name = f"S2_{d}"
+                    yield self._fusion_stage(name, f"F{m}_{d}", total, self.fuse_blocks, d - 1)
+                    total = name
+        last = f"F{self.spec.branches}_{self.spec.depth}"
+        yield self._tail_stage((total,) if self.spec.global_fusion and total else ("F0", last))
+
+    def _map(self, name: str) -> FeatureMap:
+        return FeatureMap(name, self.spec.features, self.grid)
+
+    def _sources(self, m: int, d: int) -> tuple[str, ...]:
+        """The maps block d of branch m is fed from: previous branch first, own branch second."""
+        if m == 1:
+            return (f"F1_{d - 1}" if d > 1 else "F0",)
+        if d > 1:
+            return (f"F{m - 1}_{d}", f"F{m}_{d - 1}")
+        first = self.spec.depth if self.spec.first_node == "paper" else 1
+        return (f"F{m - 1}_{first}", f"F{m - 1}_1")
+
+    def _block_stage(self, m: int, d: int) -> Stage:
+        sources = self._sources(m, d)
+        wrdb = self.wrdbs[f"{m}_{d}"]
+        node = self.nodes[f"{m}_{d}"] if f"{m}_{d}" in self.nodes else None
+        attends = isinstance(node, AsyCA | SqueezeExcite)
+        if isinstance(node, AsyCA) and len(set(sources)) == 1:
+            # Both inputs are one map, and the softmax weights sum to 1: the identity.
+            sources, node, attends = sources[:1], None, False
+
+        def run(x: StageInput) -> tuple[Tensor, ...]:
+            return (wrdb(join_states(node, x)),)
+
+        spec = self.spec
+        return Stage(
+            f"WRDB {m}.{d}",
+            reads(*sources),
+            (self._map(f"F{m}_{d}"),),
+            run,
+            halo_of(reach(wrdb), reach(node) if isinstance(node, ConcatFusion) else 0),
+            self.grid,
+            pools=sources if attends else (),
+            prepare=node.attention if isinstance(node, AsyCA | SqueezeExcite) else None,
+            workspace=2 * (spec.features + 5 * spec.growth) + (spec.blocks + 2) * spec.features,
+        )
+
+    def _fusion_stage(
+        self, name: str, source: str, total: str | None, layer: nn.Conv2d, part: int
+    ) -> Stage:
+        """Add one map's share of a 1x1 convolution over a concatenation to the running sum.
+
+        The released code puts the leaky ReLU before the 1x1, on every concatenated map. The bias
+        goes with the share that is added first: branch 1's, or F0's (which is last in the layer).
+        """
+        features = self.spec.features
+        is_first = source in ("F0", f"F1_{self.spec.depth}")
+
+        def run(x: StageInput) -> tuple[Tensor, ...]:
+            weight = layer.weight[:, part * features : (part + 1) * features]
+            bias = layer.bias if is_first else None
+            share = F.conv2d(activate(x.maps[0], SLOPE), weight, bias)
+            return (x.maps[1] + share if total else share,)
+
+        inputs = (source, total) if total else (source,)
+        return Stage(
+            f"fuse {source}",
+            reads(*inputs),
+            (self._map(name),),
+            run,
+            grid=self.grid,
+            workspace=2 * features,
+        )
+
+    def _tail_stage(self, sources: tuple[str, ...]) -> Stage:
+        spec = self.spec
+        has_residual = spec.edition == "journal"
+        step = 4 if spec.strided else spec.scale
+        mode = spec.residual_mode
+
+        def run(x: StageInput) -> tuple[Tensor, ...]:
+            features = x.maps[:-1] if has_residual else x.maps
+            output = self.upsampler(sum(features[1:], features[0]))
+            if not has_residual:
+                return (output,)
+            image = x.maps[-1]
+            return (output + (image if spec.scale == 1 else enlarge(image, spec.scale, mode)),)
+
+        image_reach = ENLARGE_REACH[mode] if has_residual and spec.scale > 1 else 0
+        return Stage(
+            "tail",
+            reads(*sources, *(("image",) if has_residual else ())),
+            (FeatureMap("output", 3, Grid(Fraction(spec.scale))),),
+            run,
+            max(halo_of(self.upsampler.reach()), image_reach),
+            self.grid,
+            workspace=2 * spec.features * step * step,
+        )
+
+
+def join_states(node: nn.Module | None, x: StageInput) -> Tensor:
+    """The states of a node as one map: attention, 1x1 convolution, or plain sum."""
+    if isinstance(node, AsyCA | SqueezeExcite):
+        return node.join(x.maps, x.weights)
+    if isinstance(node, ConcatFusion):
+        joined: Tensor = node(x.maps)
+        return joined
+    return sum(x.maps[1:], x.maps[0])
+
+
+def initialise(network: nn.Module) -> None:
+    """He normal on fan-in with zero biases, depth-wise weights included, as the released code."""
+    for module in network.modules():
+        if isinstance(module, nn.Conv2d):
+            nn.init.kaiming_normal_(module.weight)
+            if module.bias is not None:
+                nn.init.zeros_(module.bias)
+        elif isinstance(module, ChannelWeights):
+            nn.init.normal_(module.weight, std=2**0.5)
+            nn.init.zeros_(module.bias)
+
+
+def from_released(state: dict[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the keys of a released DIN state dict to this module's; shapes of DWC flattened."""
+    last = max((int(m[1]) for m in map(UPSAMPLER.match, state) if m), default=0)
+    return {
+        UPSAMPLER.sub(lambda m: upsampler_name(int(m[1]), last), rename(key)): (
+            value.flatten() if DEPTHWISE.search(key) else value
+        )
+        for key, value in state.items()
+    }
+
+
+UPSAMPLER = re.compile(r"^up_recon\.UPNet\.(\d+)\.")
+
+
+def upsampler_name(index: int, last: int) -> str:
+    """The upsampler's layer `index` (pixel shuffles are counted too) in this module's words."""
+    return "upsampler.to_rgb." if index == last else f"upsampler.steps.{index // 2}.conv."
+
+
+DEPTHWISE = re.compile(r"^WRDB\d+_\d+\.conv[1-9]\d*_\d+\.")
+RELEASED_NAMES = (
+    (re.compile(r"^feat_conv\."), "head."),
+    (re.compile(r"^WRDB(\d+)_(\d+)\."), r"wrdbs.\1_\2."),
+    (re.compile(r"\.conv0\."), ".entry."),
+    (re.compile(r"^AsyCA(\d+)_(\d+)\.conv_init\."), r"nodes.\1_\2.integrate."),
+    (re.compile(r"^AsyCA(\d+)_(\d+)\.conv_dc\."), r"nodes.\1_\2.squeeze."),
+    (re.compile(r"^AsyCA(\d+)_(\d+)\.conv_ic\."), r"nodes.\1_\2.excite."),
+    (re.compile(r"^conv_out1?\."), "fuse_branches."),
+    (re.compile(r"^conv_out2\."), "fuse_blocks."),
+)
+
+
+def rename(key: str) -> str:
+    """One released key in this module's words; unknown keys come back unchanged."""
+    for pattern, replacement in RELEASED_NAMES:
+        key = pattern.sub(replacement, key)
+    key = re.sub(
+        r"\.RDB(\d+)\.conv(\d+)\.",
+        lambda m: f".rdbs.{int(m[1]) - 1}.convs.{int(m[2]) - 1}.",
+        key,
+    )
+    # conv{j}_{i} is the i-th use of state j: it feeds state j + i.
+    return re.sub(r"\.conv(\d+)_(\d+)\.", lambda m: f".links.{m[1]}_{int(m[1]) + int(m[2])}.", key)

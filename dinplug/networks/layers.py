@@ -1,0 +1,63 @@
+"""Layers shared by the networks: convolution with activation, sub-pixel upsampling."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+class Conv(nn.Conv2d):
+    """A convolution that keeps the size ("same" zero padding unless stated), then an activation.
+
+    `slope` is the leaky ReLU's negative slope: 0 is a ReLU, None no activation at all.
+    """
+
+    def __init__(
+        self,
+        inputs: int,
+        outputs: int,
+        kernel: int | tuple[int, int] = 3,
+        *,
+        slope: float | None = None,
+        stride: int = 1,
+        padding: int | tuple[int, int] | None = None,
+        groups: int = 1,
+        bias: bool = True,
+    ) -> None:
+        sides = (kernel, kernel) if isinstance(kernel, int) else kernel
+        same = (sides[0] // 2, sides[1] // 2) if padding is None else padding
+        super().__init__(inputs, outputs, sides, stride, same, groups=groups, bias=bias)
+        self.slope = slope
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H', W')."""
+        return activate(super().forward(x), self.slope)
+
+
+def activate(x: Tensor, slope: float | None) -> Tensor:
+    """Leaky ReLU with negative `slope`; 0 is ReLU, None the identity."""
+    if slope is None:
+        return x
+    return F.relu(x) if slope == 0 else F.leaky_relu(x, slope)
+
+
+class SubPixelConv(nn.Module):
+    """A convolution to factor² times the channels, rearranged to a factor times finer grid."""
+
+    def __init__(self, inputs: int, outputs: int, factor: int) -> None:
+        super().__init__()
+        self.factor = factor
+        self.conv = Conv(inputs, outputs * factor * factor)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, factor·H, factor·W)."""
+        return F.pixel_shuffle(self.conv(x), self.factor)
+
+
+def enlarge(image: Tensor, factor: int, mode: str = "bilinear") -> Tensor:
+    """Enlarge (N, C, H, W) by a whole factor, corners not aligned; `mode` bilinear or bicubic."""
+    return F.interpolate(image, scale_factor=factor, mode=mode, align_corners=False)
+
+
+ENLARGE_REACH = {"bilinear": 1, "bicubic": 2}
+"""How many input pixels away `enlarge` looks."""
