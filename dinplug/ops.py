@@ -49,5 +49,5 @@ def coattention(
     """
     pooled = F.conv2d(torch.cat(list(states), dim=1), *integrate).mean(dim=(2, 3), keepdim=True)
     logits = F.conv2d(F.relu(F.conv2d(pooled, *squeeze)), *excite)
-    attention = logits.flatten(1).unflatten(1, (len(states), -1)).softmax(dim=1)
+    attention = logits.reshape(logits.shape[0], len(states), -1).softmax(dim=1)
     return rescaled_sum(states, attention)

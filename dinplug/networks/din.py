@@ -31,6 +31,7 @@ from dinplug.networks.stages import (
     StagedNetwork,
     StageInput,
     Statistics,
+    concatenate,
     halo_of,
     reach,
     reads,
@@ -98,7 +99,7 @@ class RDB(nn.Module):
         """The last convolution's output, without the residual."""
         parts = [x]
         for conv in self.convs:
-            parts.append(conv(torch.cat(parts, dim=1) if len(parts) > 1 else x))
+            parts.append(conv(concatenate(parts)))
         return parts[-1]
 
     def forward(self, x: Tensor) -> Tensor:
@@ -144,12 +145,16 @@ class WRDB(nn.Module):
         if not self.links:
             return y
         target = len(states) + 1
-        links = [self.links[f"{source}_{target}"] for source in range(1, target)]
-        return ops.weighted_sum(
-            [y, *states],
-            [None, *(link.weight for link in links)],
-            [None, *(link.bias for link in links)],
-        )
+        links = [self.link(source, target) for source in range(1, target)]
+        weights: list[Tensor | None] = [None, *(link.weight for link in links)]
+        biases: list[Tensor | None] = [None, *(link.bias for link in links)]
+        return ops.weighted_sum([y, *states], weights, biases)
+
+    def link(self, source: int, target: int) -> ChannelWeights:
+        """The weights with which state `source` enters state `target`, both from 1."""
+        weights = self.links[f"{source}_{target}"]
+        assert isinstance(weights, ChannelWeights)
+        return weights
 
 
 class AsyCA(nn.Module):
@@ -172,7 +177,7 @@ class AsyCA(nn.Module):
         """The softmax weights (N, S, C) of S states from their means."""
         means = torch.cat([s.mean for s in statistics], dim=1)[:, :, None, None]
         logits: Tensor = self.excite(F.relu(self.squeeze(self.integrate(means))))
-        return logits.flatten(1).unflatten(1, (self.states, -1)).softmax(dim=1)
+        return logits.reshape(logits.shape[0], self.states, -1).softmax(dim=1)
 
     @staticmethod
     def join(states: tuple[Tensor, ...], attention: Tensor) -> Tensor:
@@ -193,7 +198,7 @@ class SqueezeExcite(nn.Module):
         """The sigmoid gate (N, 1, C) from the states' means."""
         mean = sum((s.mean for s in statistics[1:]), statistics[0].mean)[:, :, None, None]
         gate: Tensor = self.excite(F.relu(self.squeeze(mean)))
-        return gate.sigmoid().flatten(1)[:, None]
+        return torch.sigmoid(gate).flatten(1)[:, None]
 
     @staticmethod
     def join(states: tuple[Tensor, ...], attention: Tensor) -> Tensor:
@@ -242,6 +247,7 @@ class Upsampler(nn.Module):
         """How far it looks, in pixels of its input grid."""
         total, step = Fraction(0), 1
         for conv in self.steps:
+            assert isinstance(conv, SubPixelConv)
             total += reach(conv, step=step)
             step *= conv.factor
         return total + reach(self.to_rgb, step=step)
@@ -345,7 +351,7 @@ class DIN(StagedNetwork):
     def _block_stage(self, m: int, d: int) -> Stage:
         sources = self._sources(m, d)
         wrdb = self.wrdbs[f"{m}_{d}"]
-        node = self.nodes[f"{m}_{d}"] if f"{m}_{d}" in self.nodes else None
+        node = dict(self.nodes.items()).get(f"{m}_{d}")
         attends = isinstance(node, AsyCA | SqueezeExcite)
         if isinstance(node, AsyCA) and len(set(sources)) == 1:
             # Both inputs are one map, and the softmax weights sum to 1: the identity.
