@@ -1,0 +1,1 @@
+"""Measure restored pictures against clean ones the way the papers do."""
