@@ -1,0 +1,1 @@
+"""Run networks over photos of any size: exact tiling in bounded memory."""

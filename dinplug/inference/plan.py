@@ -1,0 +1,229 @@
+"""Plan a tiled run: tile sides, where each feature map is kept, and the peak of memory."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, replace
+from typing import Literal
+
+from dinplug.errors import UsageError
+from dinplug.networks.stages import FeatureMap, Grid, Read, Stage, StageGraph
+
+FLOAT = 4
+TARGET_WORKSPACE = 24 << 20
+"""Bytes of one tile's workspace that a core still handles well; decides the tile's side."""
+SMALLEST_TILE, LARGEST_TILE = 16, 256
+"""Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
+
+
+@dataclass(frozen=True)
+class Slot:
+    """Storage that one map, or several one after the other, live in.
+
+    It is needed from stage `first` to stage `last`, both included.
+    """
+
+    channels: int
+    height: int
+    width: int
+    first: int
+    last: int
+    place: Literal["memory", "scratch"] = "memory"
+
+    @property
+    def size(self) -> int:
+        """Bytes."""
+        return self.channels * self.height * self.width * FLOAT
+
+
+@dataclass(frozen=True)
+class ExecutionPlan:
+    """How a graph runs over an image of `height` x `width` (padded) pixels.
+
+    `tile_sides` are per stage, on its grid; `slots[slot_of[name]]` is where a map lives; sizes in
+    bytes. `str()` describes the plan for a person.
+    """
+
+    height: int
+    width: int
+    tile_sides: tuple[int, ...]
+    tile_counts: tuple[int, ...]
+    slots: tuple[Slot, ...]
+    slot_of: dict[str, int]
+    workers: int
+    pixel_bytes: int
+    workspace_bytes: int
+
+    @property
+    def scratch_bytes(self) -> int:
+        """Size of all scratch files together."""
+        return sum(slot.size for slot in self.slots if slot.place == "scratch")
+
+    @property
+    def map_bytes(self) -> int:
+        """Most memory that feature maps take at once."""
+        return max(memory_at(self.slots, stage) for stage in range(len(self.tile_sides)))
+
+    @property
+    def peak_bytes(self) -> int:
+        """Predicted peak of memory over what the process held before: image, maps, workspace."""
+        return self.pixel_bytes + self.map_bytes + self.workers * self.workspace_bytes
+
+    def __str__(self) -> str:
+        sides = sorted(set(self.tile_sides))
+        side = f"{sides[0]}" if len(sides) == 1 else f"{sides[0]} to {sides[-1]}"
+        scratch = f", {gib(self.scratch_bytes)} scratch file" if self.scratch_bytes else ""
+        return (
+            f"{len(self.tile_sides)} stages, {sum(self.tile_counts)} tiles of side {side}, "
+            f"feature maps {gib(self.map_bytes)} in memory{scratch}, "
+            f"predicted peak {gib(self.peak_bytes)}"
+        )
+
+
+def gib(size: int) -> str:
+    """Bytes as a person reads them."""
+    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+
+
+def plan_execution(
+    graph: StageGraph,
+    height: int,
+    width: int,
+    *,
+    tile: int | None = None,
+    max_memory: int | None = None,
+    workers: int = 1,
+    pixel_bytes: int = 0,
+) -> ExecutionPlan:
+    """Plan `graph` over an image of `height` x `width` pixels.
+
+    `tile` is the largest tile side in input pixels (chosen per stage if None), `max_memory` the
+    most bytes the run may take on top of what the process holds, `pixel_bytes` what the caller's
+    own pixels (input, output, copies) take at the peak.
+
+    Raises UsageError if not even the smallest tiles with all maps on disk fit `max_memory`.
+    """
+    slots, slot_of = assign_slots(graph, height, width)
+    limit = LARGEST_TILE
+    while True:
+        sides = tuple(stage_tile(stage, height, width, tile, limit) for stage in graph.stages)
+        plan = ExecutionPlan(
+            height,
+            width,
+            sides,
+            tuple(tile_counts(graph, height, width, sides)),
+            slots,
+            slot_of,
+            workers,
+            pixel_bytes,
+            max(workspaces(graph, sides)),
+        )
+        if max_memory is None:
+            return plan
+        maps_budget = max_memory - plan.peak_bytes + plan.map_bytes
+        spilled = spill(plan.slots, len(sides), maps_budget)
+        if spilled is not None:
+            return replace(plan, slots=spilled)
+        if limit <= SMALLEST_TILE or tile is not None:
+            smaller = " or a smaller --tile" if tile is not None else ""
+            raise UsageError(
+                f"{gib(max_memory)} are too little for a photo of {width} x {height} pixels: give "
+                f"--max-memory at least {gib(plan.peak_bytes - plan.map_bytes)}{smaller}"
+            )
+        limit //= 2
+
+
+def assign_slots(
+    graph: StageGraph, height: int, width: int
+) -> tuple[tuple[Slot, ...], dict[str, int]]:
+    """Give every map between image and output a slot, using slots again once they are free.
+
+    A stage without halo may write over a map it reads for the last time: each tile touches only
+    its own pixels.
+    """
+    last = graph.last_readers()
+    slots: list[Slot] = []
+    slot_of: dict[str, int] = {}
+    maps = graph.maps
+    for index, stage in enumerate(graph.stages):
+        done = {
+            slot_of[read.name]
+            for read in stage.reads
+            if read.name in slot_of and stage.halo == 0 and type(read) is Read
+            and last[read.name] == index and maps[read.name].grid == stage.grid
+        }  # fmt: skip
+        for written in stage.writes:
+            if written.name == "output":
+                continue
+            size = (written.channels, written.grid.size(height), written.grid.size(width))
+            free = [
+                number
+                for number, slot in enumerate(slots)
+                if (slot.channels, slot.height, slot.width) == size
+                and (slot.last < index or number in done)
+            ]
+            number = free[0] if free else len(slots)
+            done.discard(number)
+            if free:
+                slots[number] = replace(slots[number], last=last[written.name])
+            else:
+                slots.append(Slot(*size, first=index, last=last[written.name]))
+            slot_of[written.name] = number
+    return tuple(slots), slot_of
+
+
+def stage_tile(stage: Stage, height: int, width: int, tile: int | None, limit: int) -> int:
+    """The tile side of a stage on its own grid: as asked, or at most `limit` with a good fit."""
+    if tile is not None:
+        return max(1, tile * stage.grid.size(height) // height)
+    side = limit
+    while side > SMALLEST_TILE and window_bytes(stage.workspace, side, stage.halo) > (
+        TARGET_WORKSPACE
+    ):
+        side //= 2
+    return side
+
+
+def tile_counts(
+    graph: StageGraph, height: int, width: int, sides: tuple[int, ...]
+) -> Iterator[int]:
+    """How many tiles each stage has."""
+    for stage, side in zip(graph.stages, sides, strict=True):
+        rows, columns = stage.grid.size(height), stage.grid.size(width)
+        yield -(-rows // side) * -(-columns // side)
+
+
+def workspaces(graph: StageGraph, sides: tuple[int, ...]) -> Iterator[int]:
+    """Bytes one tile of each stage takes: inputs, outputs and what lies between."""
+    maps = graph.maps
+    for stage, side in zip(graph.stages, sides, strict=True):
+        ends = [maps[read.name] for read in stage.reads] + list(stage.writes)
+        values = stage.workspace + sum(values_per_pixel(m, stage.grid) for m in ends)
+        yield window_bytes(values, side, stage.halo)
+
+
+def values_per_pixel(feature_map: FeatureMap, grid: Grid) -> int:
+    """Values of a map that lie under one pixel of `grid`."""
+    return feature_map.channels * grid.step_to(feature_map.grid) ** 2
+
+
+def window_bytes(values: int, side: int, halo: int) -> int:
+    """Bytes of `values` floats per pixel over a tile and its halo."""
+    return values * (side + 2 * halo) ** 2 * FLOAT
+
+
+def memory_at(slots: tuple[Slot, ...], stage: int) -> int:
+    """Bytes of the slots that are in memory while `stage` runs."""
+    return sum(s.size for s in slots if s.place == "memory" and s.first <= stage <= s.last)
+
+
+def spill(slots: tuple[Slot, ...], stages: int, budget: int) -> tuple[Slot, ...] | None:
+    """Move slots to scratch files, largest first, until memory holds; None if it never does."""
+    if budget < 0:
+        return None
+    kept = list(slots)
+    for number in sorted(range(len(slots)), key=lambda n: -slots[n].size):
+        if max(memory_at(tuple(kept), stage) for stage in range(stages)) <= budget:
+            break
+        kept[number] = replace(kept[number], place="scratch")
+    return tuple(kept)

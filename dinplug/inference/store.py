@@ -1,0 +1,101 @@
+"""The feature store: whole feature maps in host memory or in a memory-mapped scratch file.
+
+Maps are float32 in channels-last order, so that a tile's row is one run of memory.
+"""
+
+from __future__ import annotations
+
+import mmap
+import os
+import tempfile
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from dinplug.errors import SetupError
+from dinplug.networks.stages import Span
+
+FORGET_AFTER = 128 << 20
+"""Bytes read and written in a scratch map after which its pages leave the resident set."""
+
+
+class StoredMap(Protocol):
+    """A whole feature map (1, C, H, W) that tiles read and write."""
+
+    def read(self, rows: Span, columns: Span) -> Tensor:
+        """A copy of the window, (1, C, h, w) channels-last."""
+
+    def write(self, rows: Span, columns: Span, values: Tensor) -> None:
+        """Put `values` (1, C, h, w) at the window."""
+
+
+def window_of(whole: Tensor, rows: Span, columns: Span) -> Tensor:
+    """The window of a map, as a view."""
+    return whole[:, :, rows.start : rows.stop, columns.start : columns.stop]
+
+
+class HostMap:
+    """A map in memory: a given tensor (1, C, H, W), or a new one."""
+
+    def __init__(self, whole: Tensor) -> None:
+        self.whole = whole
+
+    @staticmethod
+    def empty(channels: int, height: int, width: int) -> HostMap:
+        """A new map with undefined contents."""
+        return HostMap(torch.empty((1, height, width, channels)).permute(0, 3, 1, 2))
+
+    def read(self, rows: Span, columns: Span) -> Tensor:
+        window = window_of(self.whole, rows, columns)
+        return window.clone(memory_format=torch.channels_last)
+
+    def write(self, rows: Span, columns: Span, values: Tensor) -> None:
+        window_of(self.whole, rows, columns).copy_(values)
+
+
+class ScratchMap(HostMap):
+    """A map in an unnamed temporary file, gone when closed or when the process ends.
+
+    Its space is reserved at the start, so that a full disk is an error here and not a fault later.
+    """
+
+    def __init__(self, channels: int, height: int, width: int) -> None:
+        size = channels * height * width * 4
+        with tempfile.TemporaryFile(prefix="dinplug-") as file:
+            try:
+                reserve(file.fileno(), size)
+            except OSError as error:
+                raise SetupError(
+                    f"no room for a scratch file of {size / 2**30:.1f} GiB in "
+                    f"{tempfile.gettempdir()} ({error.strerror}): free some, point TMPDIR to "
+                    "another disk, or raise --max-memory"
+                ) from error
+            self.mapping = mmap.mmap(file.fileno(), size)
+        flat = torch.frombuffer(self.mapping, dtype=torch.float32)
+        super().__init__(flat.view(1, height, width, channels).permute(0, 3, 1, 2))
+        self.touched = 0
+
+    def read(self, rows: Span, columns: Span) -> Tensor:
+        window = super().read(rows, columns)
+        self.forget(window.numel() * 4)
+        return window
+
+    def write(self, rows: Span, columns: Span, values: Tensor) -> None:
+        super().write(rows, columns, values)
+        self.forget(values.numel() * 4)
+
+    def forget(self, size: int) -> None:
+        """Count `size` bytes, and give the map's pages back to the system's cache now and then."""
+        self.touched += size
+        if self.touched > FORGET_AFTER and hasattr(mmap, "MADV_DONTNEED"):
+            self.touched = 0
+            self.mapping.madvise(mmap.MADV_DONTNEED)
+
+
+def reserve(descriptor: int, size: int) -> None:
+    """Give the file its full size on disk, or raise OSError."""
+    if hasattr(os, "posix_fallocate"):
+        os.posix_fallocate(descriptor, 0, size)
+    else:
+        os.truncate(descriptor, size)
