@@ -1,0 +1,1 @@
+"""Training: clean photos in, degradations made on the fly, weights out."""

@@ -1,0 +1,64 @@
+"""Smoothing that the depth maps are made with: box mean and the guided filter."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+F32 = NDArray[np.float32]
+
+
+def box_mean(values: F32, radius: int) -> F32:
+    """Mean over the (2 radius + 1)-square window of each pixel of (H, W), clipped at the border."""
+    out = values.astype(np.float64)
+    for axis in (0, 1):
+        size = out.shape[axis]
+        sums = np.concatenate(
+            [np.zeros_like(np.take(out, [0], axis)), np.cumsum(out, axis)], axis=axis
+        )
+        low = np.maximum(np.arange(size) - radius, 0)
+        high = np.minimum(np.arange(size) + radius + 1, size)
+        counts = (high - low).reshape((-1, 1) if axis == 0 else (1, -1))
+        out = (np.take(sums, high, axis) - np.take(sums, low, axis)) / counts
+    return out.astype(np.float32)
+
+
+def guided_filter(guide: F32, values: F32, radius: int, eps: float) -> F32:
+    """Smooth `values` (H, W) while its edges follow those of `guide` (H, W).
+
+    He, Sun and Tang, "Guided Image Filtering", ECCV 2010, equations 5 to 8; `eps` is in squared
+    units of the guide.
+    """
+    mean_g, mean_v = box_mean(guide, radius), box_mean(values, radius)
+    covariance = box_mean(guide * values, radius) - mean_g * mean_v
+    variance = box_mean(guide * guide, radius) - mean_g * mean_g
+    slope: F32 = covariance / (np.maximum(variance, np.float32(0)) + np.float32(eps))
+    offset: F32 = mean_v - slope * mean_g
+    return (box_mean(slope, radius) * guide + box_mean(offset, radius)).astype(np.float32)
+
+
+def smooth_field(rng: np.random.Generator, height: int, width: int, cells: int) -> F32:
+    """A smooth random field (H, W) in 0..1: random values on a coarse grid, cosine-interpolated.
+
+    Args:
+        rng: the source of the values.
+        height: pixels.
+        width: pixels.
+        cells: grid cells along the longer side, >= 1.
+    """
+    longer = max(height, width)
+    rows, columns = (max(1, round(cells * s / longer)) for s in (height, width))
+    grid = rng.uniform(0, 1, (rows + 1, columns + 1)).astype(np.float32)
+    y0, fy = _grid_position(height, rows)
+    x0, fx = _grid_position(width, columns)
+    top = grid[y0][:, x0] * (1 - fx) + grid[y0][:, x0 + 1] * fx
+    bottom = grid[y0 + 1][:, x0] * (1 - fx) + grid[y0 + 1][:, x0 + 1] * fx
+    return (top * (1 - fy[:, None]) + bottom * fy[:, None]).astype(np.float32)
+
+
+def _grid_position(size: int, cells: int) -> tuple[NDArray[np.intp], F32]:
+    """Cell index of each pixel and its eased position inside the cell."""
+    position = (np.arange(size, dtype=np.float32) + 0.5) * cells / size
+    index = np.minimum(position.astype(np.intp), cells - 1)
+    fraction = position - index
+    return index, ((1 - np.cos(np.pi * fraction)) / 2).astype(np.float32)

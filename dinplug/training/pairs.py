@@ -1,0 +1,92 @@
+"""Training pairs: a degraded crop and its clean target, each a pure function of its number."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from dinplug.training.degradations.camera import record
+from dinplug.training.degradations.depth import sample_depth
+from dinplug.training.degradations.haze import apply_haze, sample_haze
+from dinplug.training.photos import random_window
+from dinplug.training.scenes.interior import render_interior
+
+F32 = NDArray[np.float32]
+
+_BATCHES_AHEAD = 4
+
+
+@dataclass(frozen=True)
+class HazePairs:
+    """Pairs of hazy and clean crops, numbered without end.
+
+    Pair number n of a seed is always the same, whatever was drawn before: a resumed run sees
+    exactly what an uninterrupted one would have.
+
+    Attributes:
+        photos: clean photos to cut from.
+        crop: side of a crop in pixels.
+        rendered: share of pairs, 0..1, whose clean picture is a rendered interior with its own
+            depth instead of a photo.
+        seed: start of all choices.
+    """
+
+    photos: Sequence[Path]
+    crop: int
+    rendered: float
+    seed: int
+
+    def pair(self, number: int) -> tuple[F32, F32]:
+        """Return pair `number` as (hazy, clean): display-encoded RGB (crop, crop, 3), 0..1."""
+        rng = np.random.default_rng((self.seed, number))
+        if rng.uniform() < self.rendered:
+            textures = [self._window(rng, 128) for _ in range(3)]
+            clean, depth = render_interior(rng, self.crop, self.crop, textures)
+        else:
+            clean = self._window(rng, self.crop)
+            depth = sample_depth(rng, clean)
+        clean = expose(rng, clean)
+        return record(rng, apply_haze(clean, depth, sample_haze(rng, depth))), clean
+
+    def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
+        """Return pairs `first` to `first + size - 1` as two tensors (size, 3, crop, crop)."""
+        pairs = [self.pair(number) for number in range(first, first + size)]
+        hazy, clean = (np.stack(side).transpose(0, 3, 1, 2) for side in zip(*pairs, strict=True))
+        return torch.from_numpy(hazy.copy()), torch.from_numpy(clean.copy())
+
+    def batches(self, step: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+        """Yield batch after batch from number `step` on, made ahead in a thread of its own."""
+        with ThreadPoolExecutor(1) as maker:
+            ahead: list[Future[tuple[Tensor, Tensor]]] = []
+            try:
+                while True:
+                    while len(ahead) < _BATCHES_AHEAD:
+                        ahead.append(maker.submit(self.batch, step * size, size))
+                        step += 1
+                    yield ahead.pop(0).result()
+            finally:
+                for pending in ahead:
+                    pending.cancel()
+
+    def _window(self, rng: np.random.Generator, size: int) -> F32:
+        return random_window(rng, self.photos[int(rng.integers(len(self.photos)))], size)
+
+
+def expose(rng: np.random.Generator, picture: F32) -> F32:
+    """Vary exposure, contrast and white balance of RGB (H, W, 3) in 0..1, in four of ten cases.
+
+    Dark interiors beside bright windows are common among hazy photos and rare among the clean
+    ones of a collection made for its looks.
+    """
+    if rng.uniform() < 0.6:
+        return picture
+    gamma = np.float32(np.exp(rng.uniform(np.log(0.8), np.log(2.0))))
+    gain = rng.uniform(0.85, 1.15) * np.exp(rng.normal(0, 0.04, 3))
+    return np.asarray(np.clip(picture**gamma * gain, 0, 1), np.float32)

@@ -1,0 +1,1 @@
+"""Rendered scenes whose depth is known exactly."""
