@@ -51,3 +51,14 @@ def coattention(
     logits = F.conv2d(F.relu(F.conv2d(pooled, *squeeze)), *excite)
     attention = logits.reshape(logits.shape[0], len(states), -1).softmax(dim=1)
     return rescaled_sum(states, attention)
+
+
+def scaled_conv1x1(x: Tensor, scale: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
+    """A 1x1 convolution of `x` (N, C, H, W) times the per-channel `scale` (N, C).
+
+    For a single image outside training the scale goes into the weights (O, C, 1, 1), which saves
+    a pass over the map: the same sum with each product taken in another order.
+    """
+    if x.shape[0] == 1 and not torch.is_grad_enabled():
+        return F.conv2d(x, weight * scale[0][:, None, None], bias)
+    return F.conv2d(x * scale[:, :, None, None], weight, bias)

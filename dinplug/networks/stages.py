@@ -40,11 +40,16 @@ class Grid:
 
     def step_to(self, finer: Grid) -> int:
         """Pixels of `finer` that one pixel of this grid covers along a side."""
-        if finer == self:
-            return 1
-        step = finer.scale / self.scale
+        return 1 if finer == self else finer.step_from(self)
+
+    def step_from(self, coarser: Grid) -> int:
+        """Pixels of this grid in one pixel of `coarser`; overridden where that is no whole number.
+
+        A stage that reads such a map does so with a `Read` that finds its own span.
+        """
+        step = self.scale / coarser.scale
         if step.denominator != 1:
-            raise ValueError(f"grid {finer} is no multiple of the stage's grid {self}")
+            raise ValueError(f"grid {self} is no multiple of the stage's grid {coarser}")
         return int(step)
 
 
@@ -79,6 +84,19 @@ class Span:
     def refined(self, step: int) -> Span:
         """The same pixels on a grid that is `step` times finer."""
         return Span(self.start * step, self.stop * step, self.length * step)
+
+
+@dataclass(frozen=True)
+class Borders:
+    """Which sides of a window are the picture's own border."""
+
+    top: bool = True
+    bottom: bool = True
+    left: bool = True
+    right: bool = True
+
+
+WHOLE = Borders()
 
 
 @dataclass(frozen=True)
@@ -124,6 +142,16 @@ class StageInput:
     columns: Span
 
     @property
+    def borders(self) -> Borders:
+        """Where the window meets the picture's border."""
+        return Borders(
+            self.rows.start == 0,
+            self.rows.stop == self.rows.length,
+            self.columns.start == 0,
+            self.columns.stop == self.columns.length,
+        )
+
+    @property
     def weights(self) -> Tensor:
         """The attention of a stage that has one."""
         if self.attention is None:
@@ -160,24 +188,29 @@ def reads(*names: str) -> tuple[Read, ...]:
 
 
 def reach(*convolutions: nn.Module, step: int = 1) -> Fraction:
-    """How far a chain of convolutions looks, in pixels of a grid `step` times coarser."""
-    total = Fraction(0)
-    for module in convolutions:
-        for layer in module.modules():
-            if isinstance(layer, nn.Conv2d):
-                total += Fraction(_conv_reach(layer), step)
-    return total
+    """How far a chain of convolutions looks, in pixels of a grid `step` times coarser.
+
+    Along the axis on which it looks farther: a 3x1 and a 1x3 convolution together reach 1.
+    """
+    layers = [
+        layer
+        for module in convolutions
+        for layer in module.modules()
+        if isinstance(layer, nn.Conv2d | nn.ConvTranspose2d)
+    ]
+    return Fraction(max(sum(_conv_reach(layer, axis) for layer in layers) for axis in (0, 1)), step)
 
 
-def _conv_reach(layer: nn.Conv2d) -> int:
-    sides = []
-    for axis in (0, 1):
-        padding = layer.padding[axis]
-        if isinstance(padding, str):
-            raise ValueError("a stage's convolutions state their padding in pixels")
-        extent = (layer.kernel_size[axis] - 1) * layer.dilation[axis] + 1
-        sides.append(max(padding, extent - layer.stride[axis] - padding))
-    return max(sides)
+def _conv_reach(layer: nn.Conv2d | nn.ConvTranspose2d, axis: int) -> int:
+    """Pixels that `layer` looks beyond its own place along an axis, on its input's grid."""
+    padding, stride = layer.padding[axis], layer.stride[axis]
+    if isinstance(padding, str):
+        raise ValueError("a stage's convolutions state their padding in pixels")
+    extent = (layer.kernel_size[axis] - 1) * layer.dilation[axis] + 1
+    if isinstance(layer, nn.ConvTranspose2d):
+        # Output o is fed by the inputs i with o = stride * i - padding + t, 0 <= t < extent.
+        return max((extent - 1 - padding) // stride, (stride - 1 + padding) // stride)
+    return max(padding, extent - stride - padding)
 
 
 def halo_of(*reaches: Fraction | int) -> int:

@@ -1,0 +1,102 @@
+"""The frame that the distillation networks share: IMDN, RFDN, ARFDN and AIDN.
+
+Head convolution, a chain of blocks, a 1x1 convolution over the concatenation of all block outputs
+with a leaky ReLU, a smoothing 3x3 convolution, the head's output added, sub-pixel upsampling.
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dinplug.networks.layers import Conv, SubPixelConv, activate
+from dinplug.networks.stages import (
+    INPUT_GRID,
+    FeatureMap,
+    Grid,
+    Stage,
+    StagedNetwork,
+    StageInput,
+    halo_of,
+    reach,
+    reads,
+)
+
+
+class DistillationNetwork(StagedNetwork):
+    """Head, `blocks` whose outputs X1, X2, ... are fused by one 1x1 convolution, tail.
+
+    Maps: H is the head's output and the first block's input, Xk block k's output, Sk the fusion
+    summed up to block k, so that no block's output is kept for the concatenation.
+    """
+
+    def __init__(
+        self, features: int, blocks: int, factor: int, fusion_slope: float, grid: Grid = INPUT_GRID
+    ) -> None:
+        super().__init__()
+        self.features = features
+        self.factor = factor
+        self.fusion_slope = fusion_slope
+        self.grid = grid
+        self.head: nn.Module = Conv(3, features)
+        self.fuse = Conv(blocks * features, features, 1)
+        self.smooth = Conv(features, features)
+        self.upsampler = SubPixelConv(features, 3, factor)
+
+    def feature_map(self, name: str) -> FeatureMap:
+        """A map of the network's width on its grid."""
+        return FeatureMap(name, self.features, self.grid)
+
+    def block_input(self, number: int) -> str:
+        """The map that block `number` (from 1) reads."""
+        return "H" if number == 1 else f"X{number - 1}"
+
+    def head_stage(self, halo: int, workspace: int = 0) -> Stage:
+        """Image to H."""
+        return Stage(
+            "head",
+            reads("image"),
+            (self.feature_map("H"),),
+            lambda x: (self.head(x.maps[0]),),
+            halo,
+            self.grid,
+            workspace=workspace,
+        )
+
+    def share(self, number: int, output: Tensor, total: Tensor | None) -> Tensor:
+        """The fusion summed up to block `number` (from 1), given that block's `output`."""
+        part = slice((number - 1) * self.features, number * self.features)
+        weight = self.fuse.weight[:, part]
+        if total is None:
+            return F.conv2d(output, weight, self.fuse.bias)
+        return total + F.conv2d(output, weight)
+
+    def sums(self, number: int, last: int) -> tuple[tuple[str, ...], tuple[FeatureMap, ...]]:
+        """The sum that the stage ending block `number` of `last` reads, and the maps it writes."""
+        before = (f"S{number - 1}",) if number > 1 else ()
+        names = (f"S{number}",) if number == last else (f"X{number}", f"S{number}")
+        return before, tuple(self.feature_map(name) for name in names)
+
+    def finish(
+        self, number: int, last: int, output: Tensor, total: Tensor | None
+    ) -> tuple[Tensor, ...]:
+        """What the stage ending a block returns for the maps that `sums` names."""
+        fused = self.share(number, output, total)
+        return (fused,) if number == last else (output, fused)
+
+    def tail_stage(self, last: int) -> Stage:
+        """Fused blocks and H to the output."""
+
+        def run(x: StageInput) -> tuple[Tensor, ...]:
+            fused, head = x.maps
+            return (self.upsampler(self.smooth(activate(fused, self.fusion_slope)) + head),)
+
+        return Stage(
+            "tail",
+            reads(f"S{last}", "H"),
+            (FeatureMap("output", 3, Grid(self.grid.scale * self.factor)),),
+            run,
+            halo_of(reach(self.smooth), reach(self.upsampler)),
+            self.grid,
+            workspace=2 * self.features + 3 * self.factor**2,
+        )

@@ -1,0 +1,223 @@
+"""Information multi-distillation network (IMDN), and IMDN_AS for any factor.
+
+Z. Hui et al., "Lightweight Image Super-Resolution with Information Multi-distillation Network",
+ACM Multimedia 2019, arXiv:1909.11856. Where paper and released weights differ the weights are
+the default (docs/models/imdn.md).
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dinplug import ops
+from dinplug.networks.distillation import DistillationNetwork
+from dinplug.networks.layers import Conv
+from dinplug.networks.stages import (
+    INPUT_GRID,
+    Grid,
+    Stage,
+    StageInput,
+    Statistics,
+    halo_of,
+    reach,
+    reads,
+)
+
+SLOPE = 0.05
+SMALLEST_VARIANCE = 1e-14
+"""Below it the deviation's gradient is cut: sqrt has none at 0. Moves the deviation by <= 1e-7."""
+
+
+@dataclass(frozen=True)
+class IMDNSpec:
+    """The fields of an IMDN.
+
+    `adaptive` is IMDN_AS: the input already has the output's size, features are extracted at a
+    quarter of its sides, and `scale` is 1. `last_activation` gives the fourth distillation
+    convolution the leaky ReLU of the paper's table, which the released weights are without.
+    """
+
+    scale: int = 2
+    adaptive: bool = False
+    features: int = 64
+    blocks: int = 6
+    last_activation: bool = False
+
+    def __post_init__(self) -> None:
+        if self.scale not in ((1,) if self.adaptive else (2, 3, 4)):
+            raise ValueError(f"IMDN enlarges by 2, 3 or 4, IMDN_AS has scale 1; not {self.scale}")
+        if self.features % 16 or self.features < 16 or self.blocks < 1:
+            raise ValueError("IMDN needs a multiple of 16 features and at least one block")
+
+
+class ContrastAttention(nn.Module):
+    """CCA: channel attention on each channel's mean plus population standard deviation."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.squeeze = nn.Conv2d(features, features // 16, 1)
+        self.excite = nn.Conv2d(features // 16, features, 1)
+
+    def attention(self, statistics: Statistics) -> Tensor:
+        """The gate (N, C) from a map's mean and variance."""
+        if statistics.variance is None:
+            raise ValueError("contrast attention needs the variance")
+        contrast = statistics.mean + statistics.variance.clamp_min(SMALLEST_VARIANCE).sqrt()
+        gate: Tensor = self.excite(F.relu(self.squeeze(contrast[:, :, None, None])))
+        return torch.sigmoid(gate).flatten(1)
+
+
+class IMDB(nn.Module):
+    """Information multi-distillation block: a quarter of the channels is kept at every step."""
+
+    def __init__(self, features: int, last_activation: bool) -> None:
+        super().__init__()
+        self.kept = features // 4
+        rest = self.rest = features - self.kept
+        self.distils = nn.ModuleList(
+            [Conv(features, features, slope=SLOPE)]
+            + [Conv(rest, features, slope=SLOPE) for _ in range(2)]
+            + [Conv(rest, self.kept, slope=SLOPE if last_activation else None)]
+        )
+        self.attention = ContrastAttention(features)
+        self.fuse = nn.Conv2d(features, features, 1)
+
+    def distil(self, x: Tensor) -> Tensor:
+        """The concatenated distilled features, (N, C, H, W), before the attention."""
+        kept = []
+        for conv in self.distils[:-1]:
+            part, x = conv(x).split((self.kept, self.rest), dim=1)
+            kept.append(part)
+        return torch.cat([*kept, self.distils[-1](x)], dim=1)
+
+    def finish(self, distilled: Tensor, gate: Tensor, x: Tensor) -> Tensor:
+        """The block's output from its distilled features, their gate (N, C), and its input."""
+        return x + ops.scaled_conv1x1(distilled, gate, self.fuse.weight, self.fuse.bias)
+
+
+class AdaptiveHead(nn.Module):
+    """IMDN_AS's head: two strided convolutions to a quarter of the sides."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.first = Conv(3, features, stride=2, slope=SLOPE)
+        self.second = Conv(features, features, stride=2)
+
+    def forward(self, image: Tensor) -> Tensor:
+        """Map (N, 3, H, W) to (N, C, H/4, W/4)."""
+        features: Tensor = self.second(self.first(image))
+        return features
+
+    def reach(self) -> Fraction:
+        """How far it looks, in pixels of its output."""
+        return reach(self.first, step=4) + reach(self.second, step=2)
+
+
+class IMDN(DistillationNetwork):
+    """IMDN: (N, 3, H, W) in 0..1 to (N, 3, scale·H, scale·W); IMDN_AS needs multiples of 4."""
+
+    def __init__(self, spec: IMDNSpec) -> None:
+        grid = Grid(Fraction(1, 4)) if spec.adaptive else INPUT_GRID
+        factor = 4 if spec.adaptive else spec.scale
+        super().__init__(spec.features, spec.blocks, factor, SLOPE, grid)
+        self.spec = spec
+        self.scale = spec.scale
+        if spec.adaptive:
+            self.multiple_of = 4
+            self.head = AdaptiveHead(spec.features)
+        self.blocks = nn.ModuleList(
+            [IMDB(spec.features, spec.last_activation) for _ in range(spec.blocks)]
+        )
+
+    def build_stages(self) -> Iterator[Stage]:
+        """Head; each block's distillation and, after its pooling, its end; tail."""
+        if isinstance(self.head, AdaptiveHead):
+            yield self.head_stage(halo_of(self.head.reach()), 2 * 4 * self.features)
+        else:
+            yield self.head_stage(halo_of(reach(self.head)))
+        for number, block in enumerate(self.blocks, start=1):
+            assert isinstance(block, IMDB)
+            yield self._distil_stage(number, block)
+            yield self._finish_stage(number, block)
+        yield self.tail_stage(self.spec.blocks)
+
+    def _distil_stage(self, number: int, block: IMDB) -> Stage:
+        return Stage(
+            f"distil {number}",
+            reads(self.block_input(number)),
+            (self.feature_map(f"D{number}"),),
+            lambda x: (block.distil(x.maps[0]),),
+            halo_of(reach(block.distils)),
+            self.grid,
+            workspace=3 * self.features,
+        )
+
+    def _finish_stage(self, number: int, block: IMDB) -> Stage:
+        last = self.spec.blocks
+        before, writes = self.sums(number, last)
+
+        def run(x: StageInput) -> tuple[Tensor, ...]:
+            distilled, source, *total = x.maps
+            output = block.finish(distilled, x.weights, source)
+            return self.finish(number, last, output, total[0] if total else None)
+
+        return Stage(
+            f"block {number}",
+            reads(f"D{number}", self.block_input(number), *before),
+            writes,
+            run,
+            grid=self.grid,
+            pools=(f"D{number}",),
+            pool_kind="moments",
+            prepare=block.attention.attention,
+            workspace=2 * self.features,
+        )
+
+
+def recognise(shapes: Mapping[str, tuple[int, ...]]) -> IMDNSpec | None:
+    """The network whose released state dict has these keys and shapes, or None."""
+    adaptive = "fea_conv.2.weight" in shapes
+    head = shapes.get("fea_conv.0.weight" if adaptive else "fea_conv.weight", ())
+    tail = shapes.get("upsampler.0.weight", ())
+    blocks = len({key.split(".")[0] for key in shapes if re.match(r"IMDB\d+\.cca\.", key)})
+    if not blocks or len(head) != 4 or len(tail) != 4:
+        return None
+    factor = round((tail[0] / 3) ** 0.5)
+    try:
+        return IMDNSpec(1 if adaptive else factor, adaptive, head[0], blocks)
+    except ValueError:
+        return None
+
+
+RELEASED_NAMES = (
+    (re.compile(r"^fea_conv\.0\."), "head.first."),
+    (re.compile(r"^fea_conv\.2\."), "head.second."),
+    (re.compile(r"^fea_conv\."), "head."),
+    (re.compile(r"^IMDB(\d+)\."), lambda m: f"blocks.{int(m[1]) - 1}."),
+    (re.compile(r"\.c([1-4])\."), lambda m: f".distils.{int(m[1]) - 1}."),
+    (re.compile(r"\.c5\."), ".fuse."),
+    (re.compile(r"\.cca\.conv_du\.0\."), ".attention.squeeze."),
+    (re.compile(r"\.cca\.conv_du\.2\."), ".attention.excite."),
+    (re.compile(r"^c\.0\."), "fuse."),
+    (re.compile(r"^LR_conv\."), "smooth."),
+    (re.compile(r"^upsampler\.0\."), "upsampler.conv."),
+)
+
+
+def from_released(state: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Rename the keys of a released IMDN state dict to this module's."""
+    return {rename(key): value for key, value in state.items()}
+
+
+def rename(key: str) -> str:
+    """One released key in this module's words; unknown keys come back unchanged."""
+    for pattern, replacement in RELEASED_NAMES:
+        key = pattern.sub(replacement, key)
+    return key
