@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Iterator
 
 from dinplug.networks.stages import Span
@@ -11,7 +12,7 @@ def cut(length: int, tile: int) -> list[Span]:
     """Cut a side of `length` pixels into the fewest spans of at most `tile`, all about equal."""
     pieces = -(-length // tile)
     edges = [length * piece // pieces for piece in range(pieces + 1)]
-    return [Span(start, stop, length) for start, stop in zip(edges, edges[1:], strict=False)]
+    return [Span(start, stop, length) for start, stop in itertools.pairwise(edges)]
 
 
 def tiles(height: int, width: int, tile: int) -> Iterator[tuple[Span, Span]]:

@@ -17,12 +17,11 @@ from dataclasses import dataclass
 from fractions import Fraction
 from typing import Literal
 
-import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from dinplug import ops
-from dinplug.networks.layers import ENLARGE_REACH, Conv, SubPixelConv, activate, enlarge
+from dinplug.networks.coattention import AsyCA, ConcatFusion, SqueezeExcite, join_states
+from dinplug.networks.layers import ENLARGE_REACH, Conv, activate, enlarge
 from dinplug.networks.stages import (
     INPUT_GRID,
     FeatureMap,
@@ -30,15 +29,13 @@ from dinplug.networks.stages import (
     Stage,
     StagedNetwork,
     StageInput,
-    Statistics,
-    concatenate,
     halo_of,
     reach,
     reads,
 )
+from dinplug.networks.upsampler import Upsampler
+from dinplug.networks.wrdb import SLOPE, WRDB, ChannelWeights
 
-SLOPE = 0.2
-RESIDUAL = 0.1
 QUARTER_GRID = Grid(Fraction(1, 4))
 
 Fusion = Literal["asyca", "se", "sum", "concat"]
@@ -85,140 +82,6 @@ class DINSpec:
         return 8 if self.edition == "ijcai" else 4
 
 
-class RDB(nn.Module):
-    """Residual dense block: five growing convolutions, one back to C, scaled residual."""
-
-    def __init__(self, features: int, growth: int) -> None:
-        super().__init__()
-        widths = [features + k * growth for k in range(6)]
-        self.convs = nn.ModuleList(
-            [Conv(width, growth, slope=SLOPE) for width in widths[:5]] + [Conv(widths[5], features)]
-        )
-
-    def dense(self, x: Tensor) -> Tensor:
-        """The last convolution's output, without the residual."""
-        parts = [x]
-        for conv in self.convs:
-            parts.append(conv(concatenate(parts)))
-        return parts[-1]
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape."""
-        return x + RESIDUAL * self.dense(x)
-
-
-class ChannelWeights(nn.Module):
-    """One weight and one bias per channel: a depth-wise 1x1 convolution (DWC)."""
-
-    def __init__(self, features: int) -> None:
-        super().__init__()
-        self.weight = nn.Parameter(torch.ones(features))
-        self.bias = nn.Parameter(torch.zeros(features))
-
-
-class WRDB(nn.Module):
-    """Weighted residual dense block: B RDBs, each fed by weighted copies of all before it."""
-
-    def __init__(self, features: int, growth: int, blocks: int, weighted_links: bool) -> None:
-        super().__init__()
-        self.entry = Conv(features, features, slope=SLOPE)
-        self.rdbs = nn.ModuleList([RDB(features, growth) for _ in range(blocks)])
-        self.links = nn.ModuleDict(
-            {
-                f"{source}_{target}": ChannelWeights(features)
-                for target in range(2, blocks + 2)
-                for source in range(1, target)
-            }
-            if weighted_links
-            else {}
-        )
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape."""
-        states = [self.entry(x)]
-        for rdb in self.rdbs:
-            states.append(self.linked(rdb(states[-1]), states))
-        return x + RESIDUAL * states[-1]
-
-    def linked(self, y: Tensor, states: list[Tensor]) -> Tensor:
-        """`y` plus the weighted copies of all earlier states."""
-        if not self.links:
-            return y
-        target = len(states) + 1
-        links = [self.link(source, target) for source in range(1, target)]
-        weights: list[Tensor | None] = [None, *(link.weight for link in links)]
-        biases: list[Tensor | None] = [None, *(link.bias for link in links)]
-        return ops.weighted_sum([y, *states], weights, biases)
-
-    def link(self, source: int, target: int) -> ChannelWeights:
-        """The weights with which state `source` enters state `target`, both from 1."""
-        weights = self.links[f"{source}_{target}"]
-        assert isinstance(weights, ChannelWeights)
-        return weights
-
-
-class AsyCA(nn.Module):
-    """Asymmetric co-attention over two or more states of C channels.
-
-    The paper averages a 1x1 convolution of the concatenated states. Average and convolution are
-    both linear, so the convolution acts here on the states' means: the same numbers, without the
-    node's only full-size work. `ops.coattention` is the paper's literal form.
-    """
-
-    def __init__(self, features: int, ratio: int, states: int = 2) -> None:
-        super().__init__()
-        squeezed = max(1, features // ratio)
-        self.states = states
-        self.integrate = nn.Conv2d(states * features, features, 1)
-        self.squeeze = nn.Conv2d(features, squeezed, 1)
-        self.excite = nn.Conv2d(squeezed, states * features, 1)
-
-    def attention(self, *statistics: Statistics) -> Tensor:
-        """The softmax weights (N, S, C) of S states from their means."""
-        means = torch.cat([s.mean for s in statistics], dim=1)[:, :, None, None]
-        logits: Tensor = self.excite(F.relu(self.squeeze(self.integrate(means))))
-        return logits.reshape(logits.shape[0], self.states, -1).softmax(dim=1)
-
-    @staticmethod
-    def join(states: tuple[Tensor, ...], attention: Tensor) -> Tensor:
-        """The attention-weighted sum of the states, (N, C, H, W)."""
-        return ops.rescaled_sum(states, attention)
-
-
-class SqueezeExcite(nn.Module):
-    """SE fusion, the ablation's rival: channel attention on the plain sum of the states."""
-
-    def __init__(self, features: int, ratio: int) -> None:
-        super().__init__()
-        squeezed = max(1, features // ratio)
-        self.squeeze = nn.Conv2d(features, squeezed, 1)
-        self.excite = nn.Conv2d(squeezed, features, 1)
-
-    def attention(self, *statistics: Statistics) -> Tensor:
-        """The sigmoid gate (N, 1, C) from the states' means."""
-        mean = sum((s.mean for s in statistics[1:]), statistics[0].mean)[:, :, None, None]
-        gate: Tensor = self.excite(F.relu(self.squeeze(mean)))
-        return torch.sigmoid(gate).flatten(1)[:, None]
-
-    @staticmethod
-    def join(states: tuple[Tensor, ...], attention: Tensor) -> Tensor:
-        """The gated sum of the states."""
-        return ops.rescaled_sum(states, attention.expand(-1, len(states), -1))
-
-
-class ConcatFusion(nn.Module):
-    """Concatenation and a 1x1 convolution back to C channels."""
-
-    def __init__(self, features: int, states: int = 2) -> None:
-        super().__init__()
-        self.reduce = Conv(states * features, features, 1)
-
-    def forward(self, states: tuple[Tensor, ...]) -> Tensor:
-        """Map S states (N, C, H, W) to one."""
-        reduced: Tensor = self.reduce(torch.cat(states, dim=1))
-        return reduced
-
-
 def fusion_node(spec: DINSpec) -> nn.Module | None:
     """The module that joins two branches, or None where the first node is the plain sum."""
     if spec.fusion == "asyca":
@@ -226,31 +89,6 @@ def fusion_node(spec: DINSpec) -> nn.Module | None:
     if spec.fusion == "se":
         return SqueezeExcite(spec.features, spec.attention_ratio)
     return ConcatFusion(spec.features) if spec.fusion == "concat" else None
-
-
-class Upsampler(nn.Module):
-    """Sub-pixel upsampling without activations, then a convolution to RGB."""
-
-    def __init__(self, features: int, factor: int) -> None:
-        super().__init__()
-        factors = [] if factor == 1 else [3] if factor == 3 else [2] * (factor.bit_length() - 1)
-        self.factor = factor
-        self.steps = nn.Sequential(*(SubPixelConv(features, features, f) for f in factors))
-        self.to_rgb = Conv(features, 3)
-
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to (N, 3, factor·H, factor·W)."""
-        rgb: Tensor = self.to_rgb(self.steps(x))
-        return rgb
-
-    def reach(self) -> Fraction:
-        """How far it looks, in pixels of its input grid."""
-        total, step = Fraction(0), 1
-        for conv in self.steps:
-            assert isinstance(conv, SubPixelConv)
-            total += reach(conv, step=step)
-            step *= conv.factor
-        return total + reach(self.to_rgb, step=step)
 
 
 class StridedHead(nn.Module):
@@ -408,7 +246,7 @@ class DIN(StagedNetwork):
 
         def run(x: StageInput) -> tuple[Tensor, ...]:
             features = x.maps[:-1] if has_residual else x.maps
-            output = self.upsampler(sum(features[1:], features[0]))
+            output = self.upsampler(sum(features[1:], features[0]), x.borders)
             if not has_residual:
                 return (output,)
             image = x.maps[-1]
@@ -424,16 +262,6 @@ class DIN(StagedNetwork):
             self.grid,
             workspace=2 * spec.features * step * step,
         )
-
-
-def join_states(node: nn.Module | None, x: StageInput) -> Tensor:
-    """The states of a node as one map: attention, 1x1 convolution, or plain sum."""
-    if isinstance(node, AsyCA | SqueezeExcite):
-        return node.join(x.maps, x.weights)
-    if isinstance(node, ConcatFusion):
-        joined: Tensor = node(x.maps)
-        return joined
-    return sum(x.maps[1:], x.maps[0])
 
 
 def initialise(network: nn.Module) -> None:

@@ -1,0 +1,138 @@
+"""DIN's building block: the weighted residual dense block (WRDB), plain and folded.
+
+F. Li et al., arXiv:2010.15689, section 3.2; factors and activations as in the released code.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from dinplug import ops
+from dinplug.networks.layers import Conv
+from dinplug.networks.stages import concatenate
+
+SLOPE = 0.2
+"""Negative slope of every leaky ReLU of DIN."""
+RESIDUAL = 0.1
+"""What RDB and WRDB multiply their residual branch with."""
+
+
+class RDB(nn.Module):
+    """Residual dense block: five growing convolutions, one back to C, scaled residual."""
+
+    def __init__(self, features: int, growth: int) -> None:
+        super().__init__()
+        widths = [features + k * growth for k in range(6)]
+        self.convs = nn.ModuleList(
+            [Conv(width, growth, slope=SLOPE) for width in widths[:5]] + [Conv(widths[5], features)]
+        )
+
+    def dense(self, x: Tensor) -> Tensor:
+        """The last convolution's output, without the residual."""
+        parts = [x]
+        for conv in self.convs:
+            parts.append(conv(concatenate(parts)))
+        return parts[-1]
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        return x + RESIDUAL * self.dense(x)
+
+
+class ChannelWeights(nn.Module):
+    """One weight and one bias per channel: a depth-wise 1x1 convolution (DWC)."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        self.weight = nn.Parameter(torch.ones(features))
+        self.bias = nn.Parameter(torch.zeros(features))
+
+
+class WRDB(nn.Module):
+    """Weighted residual dense block: B RDBs, each fed by weighted copies of all before it."""
+
+    def __init__(self, features: int, growth: int, blocks: int, weighted_links: bool) -> None:
+        super().__init__()
+        self.entry = Conv(features, features, slope=SLOPE)
+        self.rdbs = nn.ModuleList([RDB(features, growth) for _ in range(blocks)])
+        self.links = nn.ModuleDict(
+            {
+                f"{source}_{target}": ChannelWeights(features)
+                for target in range(2, blocks + 2)
+                for source in range(1, target)
+            }
+            if weighted_links
+            else {}
+        )
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        states: list[Tensor] = [self.entry(x)]
+        for rdb in self.rdbs:
+            states.append(self.linked(rdb(states[-1]), states))
+        return x + RESIDUAL * states[-1]
+
+    def folded(self) -> nn.Module:
+        """The same map with all constant factors inside weights and biases."""
+        return FoldedWRDB(self)
+
+    def linked(self, y: Tensor, states: list[Tensor]) -> Tensor:
+        """`y` plus the weighted copies of all earlier states."""
+        if not self.links:
+            return y
+        target = len(states) + 1
+        links = [self.link(source, target) for source in range(1, target)]
+        weights: list[Tensor | None] = [None, *(link.weight for link in links)]
+        biases: list[Tensor | None] = [None, *(link.bias for link in links)]
+        return ops.weighted_sum([y, *states], weights, biases)
+
+    def link(self, source: int, target: int) -> ChannelWeights:
+        """The weights with which state `source` enters state `target`, both from 1."""
+        weights = self.links[f"{source}_{target}"]
+        assert isinstance(weights, ChannelWeights)
+        return weights
+
+
+class FoldedWRDB(nn.Module):
+    """A WRDB whose scalings live in its weights: exact but for rounding.
+
+    With w, v the weight and bias of a link, x2 = x1 + 0.1 conv6(...) + w x1 + v: the 0.1 and v go
+    into the sixth convolution, 1 + w is one factor. The outer 0.1 goes into the last block's. Takes
+    over the layers of `block` and changes their weights: hand it a copy.
+    """
+
+    def __init__(self, block: WRDB) -> None:
+        super().__init__()
+        self.entry = block.entry
+        self.rdbs = block.rdbs
+        self.factors = nn.ParameterList()
+        for index, rdb in enumerate(self.rdbs):
+            assert isinstance(rdb, RDB)
+            outer = RESIDUAL if index == len(self.rdbs) - 1 else 1.0
+            target = index + 2
+            links = [block.link(j, target) for j in range(1, target)] if block.links else []
+            factors = torch.zeros(index + 1, block.entry.out_channels)
+            factors[-1] = 1
+            for source, link in enumerate(links):
+                factors[source] += link.weight.detach()
+            last = rdb.convs[-1]
+            assert isinstance(last, Conv) and last.bias is not None
+            with torch.no_grad():
+                last.weight *= RESIDUAL * outer
+                last.bias *= RESIDUAL
+                for link in links:
+                    last.bias += link.bias
+                last.bias *= outer
+            self.factors.append(nn.Parameter(factors * outer, requires_grad=False))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (N, C, H, W) to the same shape."""
+        states: list[Tensor] = [self.entry(x)]
+        for rdb, factors in zip(self.rdbs, self.factors, strict=True):
+            assert isinstance(rdb, RDB)
+            y = rdb.dense(states[-1])
+            for state, factor in zip(states, factors, strict=True):
+                y.addcmul_(state, factor[:, None, None])
+            states.append(y)
+        return states[-1].add_(x)
