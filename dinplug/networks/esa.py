@@ -1,0 +1,142 @@
+"""Enhanced spatial attention (ESA) of RFDN and AIDN: local, with a wide field on a coarse grid.
+
+J. Liu et al., "Residual Feature Distillation Network for Lightweight Image Super-Resolution",
+AIM 2020, arXiv:2009.11551. A strided convolution and a max pool without padding bring the picture
+to about a sixth of its sides; three convolutions there; back by a bilinear resize from the coarse
+size to the picture's, which is no whole factor and differs with the picture's size.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from fractions import Fraction
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from dinplug.networks.layers import Conv
+from dinplug.networks.stages import Grid, Read, Span
+
+POOLINGS = ((3, 2), (7, 3))
+"""(kernel, stride) of the strided convolution and of the max pool; neither pads."""
+
+
+def pooled_size(length: int) -> int:
+    """Pixels along a side after the poolings, where the picture has `length`."""
+    for kernel, stride in POOLINGS:
+        length = (length - kernel) // stride + 1
+    return length
+
+
+def pooled_field() -> tuple[int, int]:
+    """Picture pixels along a side that one coarse pixel sees, and how far apart two begin."""
+    field, stride = 1, 1
+    for kernel, step in POOLINGS:
+        field += (kernel - 1) * stride
+        stride *= step
+    return field, stride
+
+
+FIELD, STRIDE = pooled_field()
+
+
+@dataclass(frozen=True)
+class PooledGrid(Grid):
+    """The grid after the poolings, about a sixth of the picture's sides."""
+
+    scale: Fraction = Fraction(1, STRIDE)
+
+    def size(self, length: int) -> int:
+        """Pixels along one side where the picture has `length`, at least `FIELD`."""
+        if length < FIELD:
+            raise ValueError(f"ESA needs sides of at least {FIELD} pixels, not {length}")
+        return pooled_size(length)
+
+    def step_from(self, coarser: Grid) -> int:
+        """One: a pixel of `coarser` lies under at most one pixel of this grid, in part."""
+        del coarser
+        return 1
+
+
+POOLED_GRID = PooledGrid()
+
+
+@dataclass(frozen=True)
+class PooledRead(Read):
+    """Read the picture under a window of the pooled grid."""
+
+    def span(self, window: Span, step: int, length: int) -> Span:
+        """From the first pixel the window's first pixel sees to the last one its last sees."""
+        return Span(window.start * step, (window.stop - 1) * step + FIELD, length)
+
+
+@dataclass(frozen=True)
+class ResampledRead(Read):
+    """Read the pixels of a coarse map that a bilinear resize to a window's grid needs."""
+
+    def span(self, window: Span, step: int, length: int) -> Span:
+        """The coarse pixels from the window's first sample to its last."""
+        del step
+        first, _ = sample(window.start, window.length, length)
+        last, weight = sample(window.stop - 1, window.length, length)
+        return Span(first, min(length, last + (2 if weight > 0 else 1)), length)
+
+
+def sample(position: int, fine: int, coarse: int) -> tuple[int, Fraction]:
+    """Where pixel `position` of `fine` lies among `coarse` pixels: index and weight of the next.
+
+    Corners not aligned, samples before the first pixel's centre clamped to it.
+    """
+    place = max(Fraction(0), Fraction((2 * position + 1) * coarse - fine, 2 * fine))
+    index = min(int(place), coarse - 1)
+    return index, place - index if index < coarse - 1 else Fraction(0)
+
+
+def resample_side(x: Tensor, dim: int, window: Span, coarse: int) -> Tensor:
+    """Resize one side of `x`, which holds what `ResampledRead` spans, to `window`."""
+    start = sample(window.start, window.length, coarse)[0]
+    # In whole numbers: float32 positions would be off by 1e-4 pixels in a large picture.
+    doubled = (2 * torch.arange(window.start, window.stop) + 1) * coarse - window.length
+    doubled = doubled.clamp_(min=0)
+    lower = (doubled // (2 * window.length)).clamp_(max=coarse - 1)
+    weight = (doubled - lower * 2 * window.length).to(torch.float64) / (2 * window.length)
+    upper = (lower + 1).clamp_(max=coarse - 1)
+    # At the last pixel lower and upper are one, whatever the weight.
+    near, far = ((i - start).clamp_(max=x.shape[dim] - 1).to(x.device) for i in (lower, upper))
+    shape = [1, 1, 1, 1]
+    shape[dim] = -1
+    return torch.lerp(
+        x.index_select(dim, near),
+        x.index_select(dim, far),
+        weight.to(x.device, x.dtype).reshape(shape),
+    )
+
+
+class ESA(nn.Module):
+    """Enhanced spatial attention on C channels, in the parts between which its grid changes."""
+
+    def __init__(self, features: int) -> None:
+        super().__init__()
+        width = features // 4
+        (kernel, stride), _ = POOLINGS
+        self.width = width
+        self.reduce = Conv(features, width, 1)
+        self.stride = Conv(width, width, kernel, stride=stride, padding=0)
+        self.coarse = nn.Sequential(
+            Conv(width, width, slope=0), Conv(width, width, slope=0), Conv(width, width)
+        )
+        self.shortcut = Conv(width, width, 1)
+        self.expand = Conv(width, features, 1)
+
+    def pool(self, x: Tensor) -> Tensor:
+        """Bring (N, C, H, W) to (N, C // 4, ...) on the pooled grid."""
+        _, (kernel, stride) = POOLINGS
+        return F.max_pool2d(self.stride(self.reduce(x)), kernel, stride)
+
+    def gate(self, x: Tensor, coarse: Tensor, rows: Span, columns: Span) -> Tensor:
+        """`x` times the attention, where x covers the window `rows` x `columns`."""
+        wide = resample_side(coarse, 3, columns, pooled_size(columns.length))
+        wide = resample_side(wide, 2, rows, pooled_size(rows.length))
+        attention: Tensor = self.expand(wide + self.shortcut(self.reduce(x)))
+        return x * torch.sigmoid(attention)
