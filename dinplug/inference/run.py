@@ -1,0 +1,166 @@
+"""Run a network over one image: device, padding, folding, tiles, self-ensemble."""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+
+from dinplug.errors import SetupError
+from dinplug.inference.ensemble import ORIENTATIONS, self_ensemble
+from dinplug.inference.executor import Progress, TiledRun
+from dinplug.inference.plan import ExecutionPlan, plan_execution
+from dinplug.networks.folding import fold
+from dinplug.networks.stages import StagedNetwork, run_whole
+
+OnProgress = Callable[[Progress], None]
+ShouldStop = Callable[[], bool]
+
+IMAGE_COPIES = 2
+"""Images of the input's size held during a run: the caller's and the network's padded one."""
+
+
+@dataclass(frozen=True)
+class RunOptions:
+    """How to run a network.
+
+    `tile` is the largest tile side in input pixels, `max_memory` the most bytes a run may take.
+    `reference` runs the network as it was trained: unfolded, untiled.
+    """
+
+    device: str = "auto"
+    tile: int | None = None
+    max_memory: int | None = None
+    ensemble: bool = False
+    reference: bool = False
+
+
+class NetworkRunner:
+    """A network made ready for a device, to be run over images of any size.
+
+    Raises SetupError if the device is not there.
+    """
+
+    def __init__(self, network: StagedNetwork, options: RunOptions) -> None:
+        self.options = options
+        self.device = find_device(options.device)
+        self.network = (network.eval() if options.reference else fold(network)).to(self.device)
+        self.graph = self.network.graph
+        # A second tile would only wait for the one GPU; a CPU takes one tile a core.
+        self.workers = 1 if self.device.type == "cuda" else torch.get_num_threads()
+
+    def padded_size(self, height: int, width: int) -> tuple[int, int]:
+        """The size the network runs at: sides it accepts, at least those given."""
+        return (self._padded(height), self._padded(width))
+
+    def _padded(self, side: int) -> int:
+        multiple = self.network.multiple_of
+        return math.ceil(max(side, self.network.min_size) / multiple) * multiple
+
+    def plan(self, height: int, width: int) -> ExecutionPlan:
+        """Plan a run over an image of `height` x `width`; UsageError if it cannot fit."""
+        height, width = self.padded_size(height, width)
+        tile = max(height, width) if self.options.reference else self.options.tile
+        pixels = height * width
+        enlarged = pixels * self.network.scale**2
+        copies = IMAGE_COPIES * pixels + (2 if self.options.ensemble else 1) * enlarged
+        return plan_execution(
+            self.graph,
+            height,
+            width,
+            tile=tile,
+            max_memory=self.options.max_memory,
+            workers=self.workers,
+            pixel_bytes=copies * 3 * 4,
+        )
+
+    def run(
+        self,
+        image: Tensor,
+        on_progress: OnProgress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> Tensor:
+        """Map (1, 3, H, W) on the scale 0..1 to (1, 3, scale·H, scale·W) on the same scale.
+
+        Raises Interrupted once `should_stop` says so (asked before each tile).
+        """
+        if not self.options.ensemble:
+            return self._run_once(image, on_progress, should_stop)
+        finished = 0
+
+        def forward(turned: Tensor) -> Tensor:
+            nonlocal finished
+            relay = on_progress and self._relay(on_progress, finished)
+            finished += 1
+            return self._run_once(turned, relay or None, should_stop)
+
+        return self_ensemble(forward, image)
+
+    @staticmethod
+    def _relay(on_progress: OnProgress, finished: int) -> OnProgress:
+        """Report a run's progress as a share of all orientations'."""
+
+        def report(progress: Progress) -> None:
+            done = finished * progress.total + progress.done
+            on_progress(replace(progress, done=done, total=ORIENTATIONS * progress.total))
+
+        return report
+
+    def _run_once(
+        self, image: Tensor, on_progress: OnProgress | None, should_stop: ShouldStop | None
+    ) -> Tensor:
+        height, width = image.shape[-2:]
+        padded = pad(image, *self.padded_size(height, width))
+        value_range, scale = self.network.value_range, self.network.scale
+        if value_range != 1:
+            padded = padded * value_range
+        padded = padded.to(self.device)
+        with torch.inference_mode():
+            if self.options.reference:
+                output = run_whole(self.graph, padded)
+            else:
+                output = self._run_tiled(padded, on_progress, should_stop)
+            if value_range != 1:
+                output = output.div_(value_range)
+        return output[:, :, : height * scale, : width * scale].cpu()
+
+    def _run_tiled(
+        self, image: Tensor, on_progress: OnProgress | None, should_stop: ShouldStop | None
+    ) -> Tensor:
+        height, width = image.shape[-2:]
+        scale = self.network.scale
+        output = torch.empty((1, scale * height, scale * width, 3), device=self.device)
+        planes = output.permute(0, 3, 1, 2)
+        plan = self.plan(height, width)
+        TiledRun(self.graph, plan, image, planes, on_progress, should_stop).run()
+        return planes
+
+
+def pad(image: Tensor, height: int, width: int) -> Tensor:
+    """Extend (N, C, H, W) at the right and bottom by mirroring, as often as it takes."""
+    while image.shape[-2:] != (height, width):
+        # Reflection adds at most one pixel less than there is; a single pixel is repeated.
+        more = [
+            min(target - side, max(side - 1, 1))
+            for side, target in zip(image.shape[-2:], (height, width), strict=True)
+        ]
+        mode = "replicate" if 1 in image.shape[-2:] else "reflect"
+        image = F.pad(image, (0, more[1], 0, more[0]), mode=mode)
+    return image
+
+
+def find_device(wish: str) -> torch.device:
+    """The torch device of `auto`, `cpu`, `cuda` or `cuda:N`; SetupError if there is none such."""
+    if wish == "auto":
+        return torch.device("cuda" if torch.cuda.is_available() else "cpu")
+    device = torch.device(wish)
+    if device.type == "cuda" and (device.index or 0) >= torch.cuda.device_count():
+        raise SetupError(
+            f"no device {wish} on this machine ({torch.cuda.device_count()} found): "
+            "use --device cpu or auto"
+        )
+    return device

@@ -1,0 +1,186 @@
+"""Restore pixels and photos with a loaded model: the one path all faces go through."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn import functional as F
+
+import dinplug
+from dinplug.checkpoints import LoadedModel
+from dinplug.errors import UsageError
+from dinplug.imaging import Photo, Provenance
+from dinplug.inference.plan import ExecutionPlan
+from dinplug.inference.run import NetworkRunner, OnProgress, RunOptions, ShouldStop
+
+F32Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RestoreOptions(RunOptions):
+    """How to restore: `strength` 0..1 blends with the original, on top of `RunOptions`.
+
+    `factor` enlarges the photo before a model of scale 1 that sharpens enlarged photos (IMDN_AS).
+    """
+
+    strength: float = 1.0
+    factor: float | None = None
+
+    def described(self) -> str:
+        """The options that decide pixels, as one line for a file's provenance."""
+        parts = [f"strength={self.strength:g}"]
+        if self.factor is not None:
+            parts.append(f"factor={self.factor:g}")
+        if self.ensemble:
+            parts.append("ensemble")
+        return " ".join(parts)
+
+
+class Restorer:
+    """A model ready to restore one photo after the other.
+
+    Raises UsageError for a strength outside 0..1 or a factor the model has no use for.
+    """
+
+    def __init__(self, model: LoadedModel, options: RestoreOptions | None = None) -> None:
+        self.model = model
+        self.options = options or RestoreOptions()
+        if not 0 <= self.options.strength <= 1:
+            raise UsageError(f"strength is between 0 and 1, not {self.options.strength:g}")
+        if self.options.factor is not None and not model.any_factor:
+            raise UsageError(f"{model.name} takes no factor of its own: choose imdn-as for that")
+        self.runner = NetworkRunner(model.network, self.options)
+
+    @property
+    def scale(self) -> float:
+        """How many times wider and higher results are."""
+        return self.options.factor or self.model.scale
+
+    def enlarged_size(self, height: int, width: int) -> tuple[int, int]:
+        """The size the network sees: the photo's, enlarged by `factor` where there is one."""
+        factor = self.options.factor or 1
+        return (max(1, round(height * factor)), max(1, round(width * factor)))
+
+    def plan(self, width: int, height: int) -> ExecutionPlan:
+        """How a photo of `width` x `height` pixels will run; UsageError if it cannot fit."""
+        return self.runner.plan(*self.enlarged_size(height, width))
+
+    def restore_pixels(
+        self,
+        rgb: F32Image,
+        *,
+        on_progress: OnProgress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> F32Image:
+        """Map display-encoded RGB (H, W, 3), nominally 0..1, to (scale·H, scale·W, 3).
+
+        Networks see values within 0..1; what lies outside is added back to their result.
+        """
+        image = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
+        if self.options.factor is not None:
+            image = resize(image, self.enlarged_size(*image.shape[-2:]))
+        seen = image
+        if image.amin() < 0 or image.amax() > 1:
+            seen = image.clamp(0, 1)
+        restored = self.runner.run(seen, on_progress, should_stop)
+        size = (restored.shape[-2], restored.shape[-1])
+        if seen is not image:
+            restored += resize(image - seen, size)
+        strength = self.options.strength
+        if strength < 1:
+            restored = torch.lerp(resize(image, size), restored, strength)
+        return np.ascontiguousarray(restored[0].permute(1, 2, 0).numpy())
+
+    def restore_photo(
+        self,
+        photo: Photo,
+        *,
+        on_progress: OnProgress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> Photo:
+        """Restore a photo's colours; its alpha is kept, and resized with them."""
+        rgb = self.restore_pixels(photo.rgb, on_progress=on_progress, should_stop=should_stop)
+        alpha = photo.alpha
+        if alpha is not None and alpha.shape != rgb.shape[:2]:
+            planes = resize(torch.from_numpy(alpha)[None, None], rgb.shape[:2])
+            alpha = planes[0, 0].clamp(0, 1).numpy()
+        provenance = Provenance(
+            self.model.task,
+            self.model.name,
+            self.model.weights_sha256,
+            self.options.described(),
+            dinplug.__version__,
+        )
+        return photo.restored(rgb, alpha, provenance=provenance)
+
+
+def resize(planes: Tensor, size: tuple[int, ...]) -> Tensor:
+    """Planes (N, C, H, W) at another size by bicubic interpolation; the same ones if equal."""
+    if planes.shape[-2:] == torch.Size(size):
+        return planes
+    return F.interpolate(planes, size=size, mode="bicubic", align_corners=False)
+
+
+def restore(
+    pixels: NDArray[np.generic],
+    task: str | None = None,
+    *,
+    model: str | None = None,
+    scale: int | None = None,
+    options: RestoreOptions | None = None,
+) -> NDArray[np.generic]:
+    """Restore display-encoded pixels and return them with the same type.
+
+    `pixels` are (H, W), (H, W, 3) or (H, W, 4) with straight alpha: uint8, uint16, or floats on
+    the scale 0..1. The result is `scale` times as wide and high for super-resolution. `task` is
+    "sr", "deblur", "derain" or "dehaze"; `model` one of `dinplug models`.
+
+    Raises UsageError for other shapes or types, SetupError where no weights are to be had.
+    """
+    from dinplug.checkpoints import load_model
+
+    if pixels.ndim not in (2, 3) or (pixels.ndim == 3 and pixels.shape[2] not in (3, 4)):
+        raise UsageError(f"pixels must be (H, W), (H, W, 3) or (H, W, 4), not {pixels.shape}")
+    if 0 in pixels.shape:
+        raise UsageError(f"there are no pixels in {pixels.shape}")
+    restorer = Restorer(load_model(model, task=task, scale=scale), options)
+    unit = as_floats(pixels)
+    colour = unit if unit.ndim == 2 else unit[..., :3]
+    rgb = np.repeat(colour[..., None], 3, axis=2) if unit.ndim == 2 else colour
+    result = restorer.restore_pixels(rgb)
+    if unit.ndim == 2:
+        return as_type(result @ np.float32(LUMA), pixels.dtype)
+    if pixels.shape[2] == 4:
+        alpha = torch.from_numpy(np.ascontiguousarray(unit[..., 3]))[None, None]
+        resized = resize(alpha, result.shape[:2])[0, 0].clamp(0, 1).numpy()
+        result = np.concatenate([result, resized[..., None]], axis=2)
+    return as_type(result, pixels.dtype)
+
+
+LUMA = (0.299, 0.587, 0.114)
+"""Weights of R, G, B in the grey of a restored grey picture (BT.601)."""
+
+
+def as_floats(pixels: NDArray[np.generic]) -> F32Image:
+    """Pixels as float32 on the scale 0..1; UsageError for other types than the documented."""
+    if pixels.dtype in (np.uint8, np.uint16):
+        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    if pixels.dtype.kind != "f":
+        raise UsageError(f"pixels must be uint8, uint16 or floats in 0..1, not {pixels.dtype}")
+    floats = pixels.astype(np.float32)
+    if not math.isfinite(float(floats.sum())):
+        raise UsageError("pixels must be finite numbers")
+    return floats
+
+
+def as_type(unit: F32Image, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
+    """Floats on the scale 0..1 as `dtype`, rounded and clipped for whole numbers."""
+    if dtype.kind == "f":
+        return unit.astype(dtype)
+    limit = np.iinfo(dtype).max
+    return np.rint(unit.clip(0, 1) * np.float32(limit)).astype(dtype)
