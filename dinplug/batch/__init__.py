@@ -1,0 +1,1 @@
+"""Restore many photos: plan, journal, run, events, and how they are shown."""

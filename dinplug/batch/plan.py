@@ -1,0 +1,221 @@
+"""Decide, before anything is touched, which photo becomes which file.
+
+No result ever takes the place of an input, and no two inputs share a result.
+"""
+
+import os
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path, PurePosixPath
+
+from dinplug.batch.journal import Fingerprint, Journal, Recipe, Record
+from dinplug.batch.naming import NameTemplate, Wanted, free_names
+from dinplug.batch.patterns import Patterns
+from dinplug.batch.walk import Found, IsPhotoName, Walk
+from dinplug.errors import UsageError
+
+SuffixOf = Callable[[Path], str]
+
+
+@dataclass(frozen=True)
+class Request:
+    """What the user asks for. `scale` is the factor as it shall stand in names."""
+
+    paths: tuple[Path, ...]
+    scale: str = "1"
+    out: Path | None = None
+    include: Patterns = field(default_factory=Patterns)
+    exclude: Patterns = field(default_factory=Patterns)
+    name: NameTemplate = field(default_factory=NameTemplate)
+    overwrite: bool = False
+
+
+@dataclass(frozen=True)
+class Job:
+    """Restore `source` into `target`; `folder` is where the run's journal lies."""
+
+    source: Path
+    target: Path
+    folder: Path
+
+
+@dataclass(frozen=True)
+class Skip:
+    """A job that needs nothing, and why."""
+
+    job: Job
+    reason: str
+
+
+@dataclass(frozen=True)
+class Refusal:
+    """A job that cannot be done safely, and why."""
+
+    job: Job
+    reason: str
+
+
+@dataclass(frozen=True)
+class BatchPlan:
+    """All photos of a request in order; `notes` are for the user to read."""
+
+    jobs: tuple[Job, ...]
+    skips: tuple[Skip, ...] = ()
+    refusals: tuple[Refusal, ...] = ()
+    notes: tuple[str, ...] = ()
+
+
+def make_plan(
+    request: Request, recipe: Recipe, *, is_photo_name: IsPhotoName, suffix_of: SuffixOf
+) -> BatchPlan:
+    """Plan `request`. Reads folders and journals, writes nothing.
+
+    `suffix_of` gives the extension (with its dot) of the result of an input. Raises UsageError
+    where a path is missing, nothing is to be found, or results would replace their originals.
+    """
+    results = Journal.read(request.out).outputs() if request.out else set()
+    walk = Walk(
+        is_photo_name,
+        request.include,
+        request.exclude,
+        request.out,
+        frozenset(Path(os.path.abspath(path)) for path in results),
+    )
+    found = walk.find(request.paths)
+    if not found:
+        raise UsageError(f"no photos in {', '.join(map(str, request.paths))}")
+    jobs = _name_jobs(request, recipe, found, suffix_of)
+    notes = [
+        *walk.notes,
+        *(
+            f"{job.source}: written as {job.target.name}, another photo has that name already"
+            for job, wanted in jobs
+            if job.target.name != wanted
+        ),
+    ]
+    return _sort_out([job for job, _ in jobs], recipe, request.overwrite, notes)
+
+
+def _name_jobs(
+    request: Request, recipe: Recipe, found: Sequence[Found], suffix_of: SuffixOf
+) -> list[tuple[Job, str]]:
+    """Return each job with the name it wanted."""
+    mirrored = _common_folder(found) if request.out else None
+    folders = [_results_folder(request, recipe.task, photo) for photo in found]
+    wanted = [
+        Wanted(
+            source=photo.path,
+            folder=PurePosixPath(
+                folder, photo.path.parent.relative_to(mirrored or photo.root).as_posix()
+            ),
+            stem=request.name.stem(photo.path, recipe.task, recipe.model, request.scale),
+            suffix=suffix_of(photo.path),
+        )
+        for photo, folder in zip(found, folders, strict=True)
+    ]
+    return [
+        (Job(place.source, Path(place.folder, name), folder), place.stem + place.suffix)
+        for place, name, folder in zip(wanted, free_names(wanted), folders, strict=True)
+    ]
+
+
+def _common_folder(found: Sequence[Found]) -> Path:
+    """The folder whose tree is mirrored under `--out`: what all named paths have in common."""
+    return Path(os.path.commonpath([str(photo.root) for photo in found]))
+
+
+def _results_folder(request: Request, task: str, photo: Found) -> Path:
+    if request.out is not None:
+        return Path(os.path.abspath(request.out))
+    if not photo.root.name:
+        raise UsageError(f"{photo.root} has no sibling folder; say where results go with --out")
+    return photo.root.with_name(f"{photo.root.name}-{task}")
+
+
+def _sort_out(jobs: list[Job], recipe: Recipe, overwrite: bool, notes: Iterable[str]) -> BatchPlan:
+    inputs = {job.source.resolve() for job in jobs}
+    identities = {identity for job in jobs if (identity := _identity(job.source))}
+    journals: dict[Path, Journal] = {}
+    todo: list[Job] = []
+    skips: list[Skip] = []
+    refusals: list[Refusal] = []
+    for job in jobs:
+        if job.target.resolve() in inputs or _identity(job.target) in identities:
+            if _is_same(job.source, job.target):
+                raise UsageError(
+                    f"the result would replace the original {job.source}; "
+                    "choose another --out, or a --name such as {stem}_{task}"
+                )
+            refusals.append(Refusal(job, f"its result would replace the photo {job.target}"))
+            continue
+        if job.folder not in journals:
+            journals[job.folder] = Journal.read(job.folder)
+        verdict = _look_at_target(job, journals[job.folder], recipe, overwrite)
+        if isinstance(verdict, Skip):
+            skips.append(verdict)
+        elif isinstance(verdict, Refusal):
+            refusals.append(verdict)
+        else:
+            todo.append(job)
+    return BatchPlan(tuple(todo), tuple(skips), tuple(refusals), tuple(notes))
+
+
+def _look_at_target(
+    job: Job, journal: Journal, recipe: Recipe, overwrite: bool
+) -> Skip | Refusal | None:
+    if not os.path.lexists(job.target):
+        return None
+    if job.target.is_dir():
+        return Refusal(job, f"{job.target} is a folder; choose another --out or --name")
+    if overwrite:
+        return None
+    record = journal.find(job.target)
+    if record is None:
+        return Skip(job, "exists, and no journal says from what; --overwrite replaces it")
+    if not _made_from(record, job.source):
+        if record.source == str(job.source):
+            return Skip(job, "the photo changed since; --overwrite restores it again")
+        return Refusal(job, f"{job.target} was made from {record.source}; choose another --out")
+    if record.recipe != recipe:
+        return Skip(job, f"done with {_difference(record.recipe, recipe)}; --overwrite redoes it")
+    return Skip(job, "already done")
+
+
+def _made_from(record: Record, source: Path) -> bool:
+    """Tell whether `source` has the recorded content; its hash is taken only if in doubt."""
+    if record.fingerprint is None:
+        return False
+    try:
+        state = source.stat()
+        if record.source == str(source) and (
+            record.fingerprint.size,
+            record.fingerprint.mtime_ns,
+        ) == (
+            state.st_size,
+            state.st_mtime_ns,
+        ):
+            return True
+        return record.fingerprint.sha256 == Fingerprint.of(source).sha256
+    except OSError:
+        return False
+
+
+def _difference(before: Recipe, now: Recipe) -> str:
+    if before.task != now.task:
+        return f"the task {before.task}"
+    if (before.model, before.weights_sha256) != (now.model, now.weights_sha256):
+        return f"the model {before.model}" + (" (other weights)" * (before.model == now.model))
+    return "other options" if before.options != now.options else f"version {before.version}"
+
+
+def _identity(path: Path) -> tuple[int, int] | None:
+    """Device and inode: equal for links and for names that differ in case on some systems."""
+    try:
+        state = path.stat()
+    except OSError:
+        return None
+    return (state.st_dev, state.st_ino)
+
+
+def _is_same(one: Path, other: Path) -> bool:
+    return one.resolve() == other.resolve() or _identity(one) == _identity(other)

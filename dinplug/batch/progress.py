@@ -1,0 +1,165 @@
+"""Show the events of a run: bars on a terminal, a line for each photo elsewhere, or JSON lines."""
+
+from abc import ABC, abstractmethod
+from dataclasses import dataclass
+from pathlib import Path
+from types import TracebackType
+from typing import TextIO
+
+from rich.console import Console
+from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
+from rich.table import Column
+from rich.text import Text
+
+from dinplug.batch.events import (
+    Event,
+    PhotoDone,
+    PhotoFailed,
+    PhotoProgress,
+    PhotoSkipped,
+    PhotoStarted,
+    RunFinished,
+    RunStarted,
+    to_json,
+)
+from dinplug.batch.summary import about, duration, printable
+
+
+class View(ABC):
+    """Shows events while it is entered as a context."""
+
+    def __enter__(self) -> "View":
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Take down what was put up."""
+        del kind, error, trace
+
+    @abstractmethod
+    def show(self, event: Event) -> None:
+        """Show one event."""
+
+
+@dataclass
+class JsonView(View):
+    """One JSON object a line."""
+
+    stream: TextIO
+
+    def show(self, event: Event) -> None:
+        self.stream.write(to_json(event) + "\n")
+        self.stream.flush()
+
+
+@dataclass
+class LineView(View):
+    """One plain line for each photo that is settled."""
+
+    stream: TextIO
+    _total: int = 0
+    _settled: int = 0
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._total = event.photos
+        elif isinstance(event, PhotoDone):
+            self._line(f"{event.source} -> {event.target} ({duration(event.seconds)})")
+        elif isinstance(event, PhotoFailed):
+            self._line(f"failed: {about(event.source, event.reason)}")
+        elif isinstance(event, PhotoSkipped):
+            self._write(f"skipped: {event.source} ({event.reason})")
+
+    def _line(self, text: str) -> None:
+        self._settled += 1
+        self._write(f"[{self._settled}/{max(self._total, self._settled)}] {text}")
+
+    def _write(self, text: str) -> None:
+        self.stream.write(printable(text) + "\n")
+        self.stream.flush()
+
+
+class TerminalView(View):
+    """Two bars: the photos with the time left, and the present photo with its stage."""
+
+    def __init__(self, stream: TextIO) -> None:
+        self._bars = Progress(
+            TextColumn(
+                "{task.description}",
+                markup=False,
+                table_column=Column(no_wrap=True, overflow="ellipsis", ratio=2),
+            ),
+            BarColumn(bar_width=None, table_column=Column(ratio=1)),
+            TextColumn("{task.fields[detail]}", markup=False, table_column=Column(no_wrap=True)),
+            TimeRemainingColumn(compact=True),
+            console=Console(file=stream),
+            expand=True,
+        )
+        self._photos: TaskID | None = None
+        self._present: TaskID | None = None
+        self._settled = 0
+
+    def __enter__(self) -> "TerminalView":
+        self._bars.start()
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self._bars.stop()
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, RunStarted):
+            self._photos = self._bars.add_task("photos", total=event.photos, detail="")
+            self._present = self._bars.add_task("", total=1, detail="")
+            self._advance(0)
+        elif isinstance(event, PhotoStarted):
+            self._begin(event)
+        elif isinstance(event, PhotoProgress):
+            self._follow(event)
+        elif isinstance(event, PhotoDone):
+            self._settled += 1
+            self._advance(0)
+        elif isinstance(event, PhotoFailed):
+            self._settled += 1
+            self._advance(0)
+            failure = printable(f"failed: {about(event.source, event.reason)}")
+            self._bars.console.print(Text(failure, style="red"))
+        elif isinstance(event, RunFinished) and self._present is not None:
+            self._bars.remove_task(self._present)
+            self._present = None
+
+    def _begin(self, event: PhotoStarted) -> None:
+        if self._present is not None:
+            name = printable(Path(event.source).name)
+            self._bars.reset(self._present, description=name, total=None, detail="reading")
+
+    def _follow(self, event: PhotoProgress) -> None:
+        if self._present is None:
+            return
+        self._bars.update(
+            self._present, total=event.total, completed=event.done, detail=event.stage
+        )
+        self._advance(event.done / event.total if event.total else 0)
+
+    def _advance(self, fraction: float) -> None:
+        """Move the bar of the photos; the present photo counts as far as it has come."""
+        if self._photos is None:
+            return
+        total = self._bars.tasks[0].total or 0
+        detail = f"{min(self._settled, int(total))}/{int(total)}"
+        self._bars.update(self._photos, completed=self._settled + fraction, detail=detail)
+
+
+def choose_view(as_json: bool, output: TextIO, messages: TextIO) -> View:
+    """JSON lines go to `output`; bars to `messages` if that is a terminal, else plain lines."""
+    if as_json:
+        return JsonView(output)
+    return TerminalView(messages) if messages.isatty() else LineView(messages)

@@ -1,0 +1,308 @@
+"""Restore the photos of a plan: one is decoded ahead and one encoded behind the present one.
+
+A photo that fails costs itself. What ends a run early is the user, a machine that lacks something
+(SetupError), or a disk that takes no more.
+"""
+
+import errno
+import threading
+import time
+import traceback
+from collections.abc import Callable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Protocol
+
+from dinplug.batch.events import (
+    Event,
+    PhotoDone,
+    PhotoFailed,
+    PhotoProgress,
+    PhotoSkipped,
+    PhotoStarted,
+    RunFinished,
+    RunStarted,
+)
+from dinplug.batch.journal import JOURNAL_NAME, Fingerprint, Journal, Recipe, Record, Status
+from dinplug.batch.plan import BatchPlan, Job
+from dinplug.errors import DinplugError, Interrupted, ReadError, SetupError, WriteError
+from dinplug.imaging import Photo, WriteOptions, read_photo, write_photo
+from dinplug.restoration import Progress
+
+_POLL_SECONDS = 0.1
+_PROGRESS_SECONDS = 0.1
+_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
+
+
+class PhotoRestorer(Protocol):
+    """What a run needs of `dinplug.restoration.Restorer`."""
+
+    def restore_photo(
+        self,
+        photo: Photo,
+        *,
+        on_progress: Callable[[Progress], None] | None = None,
+        should_stop: Callable[[], bool] | None = None,
+    ) -> Photo:
+        """Return the restored photo; raise Interrupted soon after `should_stop` says so."""
+
+
+@dataclass(frozen=True)
+class _Loaded:
+    photo: Photo
+    fingerprint: Fingerprint
+
+
+@dataclass
+class BatchRun:
+    """One run of a plan. `emit` receives every event, one at a time, from several threads."""
+
+    plan: BatchPlan
+    recipe: Recipe
+    restorer: PhotoRestorer
+    write_options: WriteOptions
+    emit: Callable[[Event], None]
+    should_stop: Callable[[], bool]
+    _done: int = 0
+    _failed: int = 0
+    _fatal: DinplugError | None = None
+    _settled: set[Job] = field(default_factory=set)
+    _journals: dict[Path, Journal] = field(default_factory=dict)
+    _lock: threading.RLock = field(default_factory=threading.RLock)
+
+    def run(self) -> RunFinished:
+        """Restore all photos of the plan and return the last event, which was emitted as well.
+
+        Raises SetupError before the first photo if a folder for results cannot be written, and
+        after the last event if the run had to end for such a reason.
+        """
+        started = time.monotonic()
+        for folder in dict.fromkeys(job.folder for job in self.plan.jobs):
+            self._journals[folder] = open_results_folder(folder)
+        self._announce()
+        with _one_thread("decode") as decoder, _one_thread("encode") as encoder:
+            interrupted = not self._restore_all(decoder, encoder)
+        finished = RunFinished(
+            done=self._done,
+            skipped=len(self.plan.skips),
+            failed=self._failed,
+            seconds=time.monotonic() - started,
+            interrupted=interrupted,
+        )
+        self._emit(finished)
+        if isinstance(self._fatal, SetupError):
+            raise self._fatal
+        return finished
+
+    def _announce(self) -> None:
+        self._emit(
+            RunStarted(
+                task=self.recipe.task,
+                model=self.recipe.model,
+                photos=len(self.plan.jobs) + len(self.plan.refusals),
+                skipped=len(self.plan.skips),
+            )
+        )
+        for skip in self.plan.skips:
+            self._emit(PhotoSkipped(str(skip.job.source), str(skip.job.target), skip.reason))
+        for refusal in self.plan.refusals:
+            self._failed += 1
+            self._emit(PhotoFailed(str(refusal.job.source), refusal.reason))
+
+    def _restore_all(self, decoder: ThreadPoolExecutor, encoder: ThreadPoolExecutor) -> bool:
+        """Restore every job; False if the user stopped the run."""
+        jobs = self.plan.jobs
+        ahead = decoder.submit(_load, jobs[0]) if jobs else None
+        behind: Future[None] | None = None
+        for index, job in enumerate(jobs):
+            assert ahead is not None
+            present = ahead
+            if index + 1 < len(jobs):
+                ahead = decoder.submit(_load, jobs[index + 1])
+            started = time.monotonic()
+            self._emit(PhotoStarted(index, str(job.source), str(job.target)))
+            try:
+                restored, fingerprint = self._restore(index, present)
+                self._wait_for(behind)
+                behind = encoder.submit(self._store, index, job, restored, fingerprint, started)
+                del restored
+            except Interrupted:
+                if self._fatal is None:
+                    return False
+            except Exception as error:  # the per-file loop: a photo costs itself
+                self._fail(job, error)
+            del present
+            if self._fatal is not None:
+                break
+        if self._fatal is None:
+            try:
+                self._wait_for(behind)
+            except Interrupted:
+                if self._fatal is None:
+                    return False
+        if self._fatal is not None:
+            self._give_up(behind)
+        return True
+
+    def _restore(self, index: int, loading: "Future[_Loaded]") -> tuple[Photo, Fingerprint]:
+        self._emit(PhotoProgress(index, "reading", 0, 1))
+        self._wait_for(loading)
+        loaded = loading.result()
+        restored = self.restorer.restore_photo(
+            loaded.photo,
+            on_progress=self._progress_of(index),
+            should_stop=self._must_end,
+        )
+        return restored, loaded.fingerprint
+
+    def _progress_of(self, index: int) -> Callable[[Progress], None]:
+        """Return a receiver that passes on what a person or program can follow."""
+        last_time = float("-inf")
+
+        def receive(progress: Progress) -> None:
+            nonlocal last_time
+            now = time.monotonic()
+            if progress.done == progress.total or now - last_time >= _PROGRESS_SECONDS:
+                last_time = now
+                self._emit(PhotoProgress(index, progress.stage, progress.done, progress.total))
+
+        return receive
+
+    def _store(
+        self, index: int, job: Job, photo: Photo, fingerprint: Fingerprint, started: float
+    ) -> None:
+        """Write one result and its line in the journal; runs in the encoding thread."""
+        try:
+            make_folder(job.target.parent)
+            write_photo(photo, job.target, self.write_options)
+            seconds = time.monotonic() - started
+            self._record(job, "done", seconds=seconds, fingerprint=fingerprint)
+        except Exception as error:  # the per-file loop, in its second thread
+            self._fail(job, error)
+            return
+        with self._lock:
+            self._settled.add(job)
+            self._done += 1
+            note = "; ".join(photo.source.warnings)
+            self._emit(PhotoDone(index, str(job.source), str(job.target), seconds, note))
+
+    def _fail(self, job: Job, error: Exception) -> None:
+        """Report and record that `job` failed with `error`."""
+        if isinstance(error, DinplugError):
+            reason, trace = str(error), ""
+        else:
+            reason = f"{job.source}: unexpected {type(error).__name__}: {error}"
+            trace = "".join(traceback.format_exception(error))
+        reason = " ".join(reason.split())
+        with self._lock:
+            self._report_failure(job, reason)
+            if isinstance(error, SetupError) or _is_disk_error(error):
+                self._fatal = error if isinstance(error, DinplugError) else WriteError(reason)
+        # On a full disk this cannot be recorded either; the reason has been shown.
+        with suppress(WriteError):
+            self._record(job, "failed", reason=reason, trace=trace)
+
+    def _give_up(self, behind: "Future[None] | None") -> None:
+        """Report the photos that were not tried because of `_fatal`."""
+        if behind is not None:
+            wait([behind])
+        for job in self.plan.jobs:
+            if job not in self._settled:
+                self._report_failure(job, f"not tried, because the run ended early: {self._fatal}")
+
+    def _report_failure(self, job: Job, reason: str) -> None:
+        with self._lock:
+            self._settled.add(job)
+            self._failed += 1
+            self._emit(PhotoFailed(str(job.source), reason))
+
+    def _record(
+        self,
+        job: Job,
+        status: Status,
+        *,
+        seconds: float = 0.0,
+        fingerprint: Fingerprint | None = None,
+        reason: str = "",
+        trace: str = "",
+    ) -> None:
+        with self._lock:
+            journal = self._journals[job.folder]
+            journal.append(
+                Record(
+                    source=str(job.source),
+                    output=journal.name_of(job.target),
+                    status=status,
+                    recipe=self.recipe,
+                    seconds=round(seconds, 3),
+                    fingerprint=fingerprint,
+                    reason=reason,
+                    traceback=trace,
+                )
+            )
+
+    def _wait_for(self, future: "Future[_Loaded] | Future[None] | None") -> None:
+        """Wait until `future` is done; Interrupted if the run is to end before that."""
+        while future is not None and not future.done():
+            if self._must_end():
+                raise Interrupted("interrupted")
+            wait([future], timeout=_POLL_SECONDS)
+
+    def _must_end(self) -> bool:
+        return self.should_stop() or self._fatal is not None
+
+    def _emit(self, event: Event) -> None:
+        with self._lock:
+            self.emit(event)
+
+
+def open_results_folder(folder: Path) -> Journal:
+    """Make `folder` and read its journal. Raises SetupError if it cannot be written to."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with (folder / JOURNAL_NAME).open("ab"):
+            pass
+    except OSError as error:
+        raise SetupError(
+            f"{folder}: results cannot be written there ({error.strerror}); "
+            "choose another folder with --out"
+        ) from error
+    return Journal.read(folder)
+
+
+def make_folder(folder: Path) -> None:
+    """Make `folder` and those above it. Raises WriteError."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise WriteError(f"{folder}: cannot be made ({error.strerror})") from error
+
+
+def _load(job: Job) -> _Loaded:
+    photo = read_photo(job.source)
+    try:
+        return _Loaded(photo, Fingerprint.of(job.source))
+    except OSError as error:
+        raise ReadError(f"{job.source}: cannot be read ({error.strerror})") from error
+
+
+def _is_disk_error(error: BaseException) -> bool:
+    """Tell whether `error` comes from a disk that takes nothing more."""
+    cause: BaseException | None = error
+    while cause is not None:
+        if isinstance(cause, OSError) and cause.errno in _DISK_ERRORS:
+            return True
+        cause = cause.__cause__ or cause.__context__
+    return False
+
+
+@contextmanager
+def _one_thread(name: str) -> Iterator[ThreadPoolExecutor]:
+    """A thread for work beside the main one; what has not begun at the end is dropped."""
+    executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
+    try:
+        yield executor
+    finally:
+        executor.shutdown(wait=True, cancel_futures=True)

@@ -1,0 +1,102 @@
+"""Find the photos below the paths a user names."""
+
+import os
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from dinplug.batch.journal import JOURNAL_NAME
+from dinplug.batch.patterns import Patterns
+from dinplug.errors import UsageError
+
+IsPhotoName = Callable[[str], bool]
+
+
+@dataclass(frozen=True)
+class Found:
+    """A photo, and the folder whose tree is mirrored for it."""
+
+    path: Path
+    root: Path
+
+
+@dataclass
+class Walk:
+    """Walks folders in order of name, following links, each real folder and file once.
+
+    Left out: hidden folders and AppleDouble files (`._x`), names that `is_photo_name` does not
+    know, what the patterns say, the folder `out`, folders of earlier results (they hold a
+    journal), and the paths in `results`. Files that are named explicitly are always taken.
+    """
+
+    is_photo_name: IsPhotoName
+    include: Patterns = field(default_factory=Patterns)
+    exclude: Patterns = field(default_factory=Patterns)
+    out: Path | None = None
+    results: frozenset[Path] = frozenset()
+    notes: list[str] = field(default_factory=list)
+    _folders: set[Path] = field(default_factory=set)
+    _files: set[Path] = field(default_factory=set)
+
+    def find(self, paths: tuple[Path, ...]) -> list[Found]:
+        """Return the photos of all `paths`; UsageError for a path that does not exist."""
+        found: list[Found] = []
+        for named in paths:
+            path = Path(os.path.abspath(named))
+            if path.is_dir():
+                found += [Found(photo, path) for photo in self._walk(path, path)]
+            elif os.path.lexists(path):
+                found += [Found(path, path.parent)] if self._is_new(path) else []
+            else:
+                raise UsageError(f"{named} does not exist")
+        return found
+
+    def _walk(self, folder: Path, root: Path) -> Iterator[Path]:
+        real = folder.resolve()
+        if real in self._folders:
+            return
+        self._folders.add(real)
+        try:
+            entries = sorted(os.scandir(folder), key=lambda entry: entry.name)
+        except OSError as error:
+            self.notes.append(f"{folder}: cannot be listed ({error.strerror}); left out")
+            return
+        for entry in entries:
+            path = folder / entry.name
+            if self.exclude.fit(path.relative_to(root)):
+                continue
+            if entry.is_dir():
+                if self._may_enter(path, root, entry.is_symlink()):
+                    yield from self._walk(path, root)
+            elif self._is_photo(entry, path.relative_to(root)) and self._is_new(path):
+                yield path
+
+    def _may_enter(self, folder: Path, root: Path, is_link: bool) -> bool:
+        real = folder.resolve()
+        if folder.name.startswith("."):
+            return False
+        if is_link and (real.is_relative_to(root.resolve()) or folder.is_relative_to(real)):
+            return False  # inside the tree it is met anyway; above it would be walked in a circle
+        if self.out is not None and real == self.out.resolve():
+            return False
+        if (folder / JOURNAL_NAME).exists():
+            self.notes.append(f"{folder}: results of an earlier run; left out")
+            return False
+        return True
+
+    def _is_photo(self, entry: "os.DirEntry[str]", relative: Path) -> bool:
+        if entry.name.startswith("._") or not self.is_photo_name(entry.name):
+            return False
+        if self.include and not self.include.fit(relative):
+            return False
+        # A broken link is taken, and reported when it cannot be read; a pipe would never end.
+        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+
+    def _is_new(self, path: Path) -> bool:
+        real = path.resolve()
+        if real in self._files:
+            return False
+        if path in self.results:
+            return False
+        self._files.add(real)
+        return True
