@@ -1,0 +1,194 @@
+"""Read camera RAW: camera white balance, 16 bit, sRGB, with the camera's own metadata.
+
+Exposure is what the camera set (LibRaw's automatic brightening is off), so that frames of
+a series stay alike. LibRaw turns the picture upright.
+"""
+
+from __future__ import annotations
+
+import json
+import mmap
+import struct
+import subprocess
+import sys
+import tempfile
+import threading
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from dinplug.imaging import ifd, metadata, profiles
+from dinplug.imaging.decoded import Decoded, Limits
+from dinplug.imaging.metadata import Metadata
+from dinplug.imaging.photo import PhotoInfo, Samples
+from dinplug.imaging.tiff import Refused, check_size, tiff_metadata
+
+_DECODER = Path(__file__).with_name("raw_decoder.py")
+# A 150-megapixel file takes LibRaw about a minute on one old core.
+_PATIENCE_SECONDS = 600.0
+_DAMAGE = ("unexpected end of file", "data corrupted", "data error")
+
+
+def raw_info(path: Path, limits: Limits) -> PhotoInfo:
+    """Read the size of the developed picture; raises Refused."""
+    facts, _ = _run(path, limits, "info")
+    return PhotoInfo(path, "raw", facts["width"], facts["height"], 3, 16)
+
+
+def read_raw(path: Path, limits: Limits) -> Decoded:
+    """Develop a RAW; raises Refused where LibRaw cannot, or sensor data are missing or cut."""
+    truncated = _cut_short(path)
+    if truncated:
+        raise Refused("the file is cut short")
+    facts, samples = _run(path, limits, "decode")
+    return Decoded(
+        samples,
+        "rgb",
+        16,
+        65535.0,
+        profile=profiles.named_profile("srgb"),
+        compression="deflate",
+        metadata=raw_metadata(path, facts),
+    )
+
+
+def _run(path: Path, limits: Limits, wish: str) -> tuple[dict[str, Any], Samples]:
+    with tempfile.TemporaryFile() as complaints:
+        command = [sys.executable, str(_DECODER), str(path.absolute()), str(limits.pixels), wish]
+        with subprocess.Popen(
+            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
+        ) as child:
+            watch = threading.Timer(_PATIENCE_SECONDS, child.kill)
+            watch.start()
+            try:
+                facts, samples = _received(child, limits, wish)
+            finally:
+                watch.cancel()
+                child.kill()
+        complaints.seek(0)
+        said = complaints.read(65536).decode("utf-8", "replace")
+    if any(word in said.lower() for word in _DAMAGE):
+        raise Refused("its sensor data are damaged or cut short")
+    if facts is None:
+        raise Refused(f"LibRaw broke off (exit status {child.returncode})")
+    if "error" in facts:
+        raise Refused(str(facts["error"]) or "LibRaw cannot read it")
+    return facts, samples
+
+
+def _received(
+    child: subprocess.Popen[bytes], limits: Limits, wish: str
+) -> tuple[dict[str, Any] | None, Samples]:
+    """Take the facts and the pixels from the child; no facts where it broke off."""
+    nothing = np.empty((0, 0, 3), np.uint16)
+    stream = child.stdout
+    line = stream.readline(65536) if stream else b""
+    try:
+        facts: dict[str, Any] = json.loads(line)
+    except ValueError:
+        child.wait()
+        return None, nothing
+    if wish == "info" or "error" in facts:
+        child.wait()
+        return facts, nothing
+    check_size(facts["width"], facts["height"], 3, 16, limits)
+    samples = np.empty((facts["height"], facts["width"], 3), np.uint16)
+    room = memoryview(samples).cast("B")
+    taken = 0
+    while stream and taken < len(room):
+        count = stream.readinto(room[taken:])  # type: ignore[attr-defined]
+        if not count:
+            child.wait()
+            return None, nothing
+        taken += count
+    child.wait()
+    return facts, samples
+
+
+def _cut_short(path: Path) -> bool:
+    """Say whether a TIFF-based RAW declares strips or tiles beyond its own end."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        try:
+            reader = ifd.TagReader(view)
+        except ValueError:
+            return False
+        for tags in reader.all_directories():
+            for offset_tag, count_tag in ((0x0111, 0x0117), (0x0144, 0x0145)):
+                if offset_tag in tags and count_tag in tags:
+                    offsets, counts = tags[offset_tag].integers(), tags[count_tag].integers()
+                    ends = [o + c for o, c in zip(offsets, counts, strict=False)]
+                    if ends and max(ends) > len(view):
+                        return True
+    return False
+
+
+def raw_metadata(path: Path, facts: dict[str, Any]) -> Metadata:
+    """Collect the camera's EXIF from the RAW's container, or else what LibRaw reports."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+        try:
+            found = _container_metadata(view)
+        except (ValueError, struct.error):
+            found = Metadata()
+    return _completed(found, facts)
+
+
+def _container_metadata(view: mmap.mmap) -> Metadata:
+    head = view[:16]
+    if head.startswith(b"FUJIFILMCCD-RAW"):
+        offset, length = struct.unpack(">II", view[84:92])
+        return _jpeg_exif(view[offset : offset + length])
+    if head[4:12] == b"ftypcrx ":
+        return _cr3_metadata(view)
+    reader = ifd.TagReader(view)
+    main = reader.directory(reader.first).tags
+    about = tiff_metadata(main, metadata.read_exif_tags(reader, main))
+    # A RAW's main directory describes a preview as often as not; its resolution means nothing.
+    return Metadata(about.main, about.exif, about.gps, about.interop, about.xmp, about.iptc)
+
+
+def _jpeg_exif(data: bytes) -> Metadata:
+    at = data.find(b"Exif\0\0", 0, 4096)
+    if at < 10:
+        return Metadata()
+    length = struct.unpack(">H", data[at - 2 : at])[0]
+    return metadata.parse_exif(data[at : at + length - 2])[0]
+
+
+def _cr3_metadata(view: mmap.mmap) -> Metadata:
+    """Read Canon's CMT1 (main), CMT2 (Exif) and CMT4 (GPS) boxes, each a TIFF structure."""
+    parts: dict[bytes, ifd.Tags] = {}
+    for name in (b"CMT1", b"CMT2", b"CMT4"):
+        at = view.find(name, 0, 65536)
+        if at >= 4:
+            size = struct.unpack(">I", view[at - 4 : at])[0]
+            try:
+                reader = ifd.TagReader(view[at + 4 : at - 4 + size])
+                parts[name] = reader.directory(reader.first).tags
+            except ValueError:
+                continue
+    main = Metadata(main=parts.get(b"CMT1", {}))
+    kept = metadata.descriptive(main.main)
+    return Metadata(main=kept, exif=parts.get(b"CMT2", {}), gps=parts.get(b"CMT4", {}))
+
+
+def _completed(found: Metadata, facts: dict[str, Any]) -> Metadata:
+    """Add to the EXIF tags what LibRaw knows and the container did not tell."""
+    main, exif = dict(found.main), dict(found.exif)
+    if facts["artist"]:
+        main.setdefault(0x013B, ifd.ascii_field(facts["artist"]))
+    for tag, value in ((0x829A, facts["exposure"]), (0x829D, facts["aperture"]),
+                       (0x920A, facts["focal_length"])):  # fmt: skip
+        if 0 < value < 1e6:
+            exif.setdefault(tag, _fraction(value))
+    if 0 < facts["iso"] < 65536:
+        exif.setdefault(0x8827, ifd.short_field(round(facts["iso"])))
+    if facts["taken"]:
+        exif.setdefault(0x9003, ifd.ascii_field(facts["taken"]))
+    return Metadata(main, exif, found.gps, found.interop, found.xmp, found.iptc)
+
+
+def _fraction(value: float) -> ifd.Field:
+    if value < 1:
+        return ifd.rational_field(1, round(1 / value)) if value > 1e-6 else ifd.rational_field(0, 1)
+    return ifd.rational_field(round(value * 100), 100)

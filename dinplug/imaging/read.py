@@ -1,0 +1,224 @@
+"""Read a photo of any kind: find the kind by content, decode, make display-encoded RGB."""
+
+from __future__ import annotations
+
+import mmap
+import struct
+import zlib
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import tifffile
+
+from dinplug.errors import ReadError
+from dinplug.imaging import colour, ifd, kinds, pixels, profiles, raster, raw, tiff
+from dinplug.imaging.decoded import Decoded, Limits
+from dinplug.imaging.photo import (
+    ColourModel,
+    F32Image,
+    Kind,
+    Photo,
+    PhotoInfo,
+    Samples,
+    Source,
+)
+from dinplug.imaging.quiet import one_line, quiet_libraries
+
+MAX_PIXELS = 500_000_000
+
+# What the decoders raise on damaged or hostile files, found by feeding them such files.
+_FAILURES = (
+    ArithmeticError,
+    AssertionError,
+    AttributeError,
+    EOFError,
+    LookupError,
+    MemoryError,
+    OSError,
+    RuntimeError,
+    SyntaxError,
+    TypeError,
+    ValueError,
+    struct.error,
+    tifffile.TiffFileError,
+    zlib.error,
+)
+
+
+def read_photo(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int | None = None) -> Photo:
+    """Read one photo, upright, as display-encoded float RGB.
+
+    Pictures of more than `max_pixels`, or whose decoding needs more than `max_bytes` of
+    memory, are refused before anything is allocated. What a person should know about the
+    file (pages left out, a damaged profile) is in `source.warnings`. Raises ReadError.
+    """
+    path = Path(path)
+    limits = Limits(max_pixels, max_bytes)
+    with quiet_libraries() as messages:
+        try:
+            kind = _kind(path)
+            decoded = _decode(path, kind, limits)
+            photo = _photo(path, kind, decoded)
+        except tiff.Refused as error:
+            raise ReadError(f"{path}: {error}") from error
+        except _FAILURES as error:
+            raise ReadError(f"{path}: {_reason(error)}") from error
+    # Of what libraries log about a file they could read, damage is worth telling.
+    notes = (*photo.source.warnings, *dict.fromkeys(messages))
+    return replace(photo, source=replace(photo.source, warnings=notes))
+
+
+def probe_photo(path: Path) -> PhotoInfo:
+    """Read a photo's kind, upright size, channels and depth from its header; no pixels.
+
+    For RAW this starts LibRaw in a process of its own (about a third of a second). The size
+    is what the header claims; it may be huge. Raises ReadError.
+    """
+    path = Path(path)
+    with quiet_libraries():
+        try:
+            kind = _kind(path)
+            if kind == "raw":
+                return raw.raw_info(path, Limits(2**62))
+            if kind == "tiff":
+                return tiff.tiff_info(path)
+            return raster.raster_info(path, kind)
+        except tiff.Refused as error:
+            raise ReadError(f"{path}: {error}") from error
+        except _FAILURES as error:
+            raise ReadError(f"{path}: {_reason(error)}") from error
+
+
+def _reason(error: BaseException) -> str:
+    if isinstance(error, FileNotFoundError):
+        return "no such file"
+    if isinstance(error, PermissionError):
+        return "no permission to read it"
+    if isinstance(error, IsADirectoryError):
+        return "it is a folder, not a photo"
+    if isinstance(error, MemoryError):
+        return "not enough memory to decode it"
+    return f"damaged or unsupported file ({one_line(error) or type(error).__name__})"
+
+
+def _kind(path: Path) -> Kind:
+    with path.open("rb") as file:
+        head = file.read(kinds.HEAD_BYTES)
+        if not head:
+            raise tiff.Refused("the file is empty")
+        kind = kinds.sniff(head)
+        named_raw = path.suffix.lower() in kinds.RAW_SUFFIXES
+        if kind == "tiff" and not named_raw:
+            with mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
+                if kinds.holds_sensor_data(ifd.TagReader(view)):
+                    return "raw"
+    if named_raw and kind in (None, "tiff"):
+        return "raw"
+    if named_raw and kind != "raw":
+        raise tiff.Refused("named as a camera RAW, but it holds only a preview picture")
+    if kind is None:
+        raise tiff.Refused("it is not a photo of a kind dinplug reads")
+    return kind
+
+
+def _decode(path: Path, kind: Kind, limits: Limits) -> Decoded:
+    if kind == "raw":
+        return raw.read_raw(path, limits)
+    if kind != "tiff":
+        return raster.read_raster(path, kind, limits)
+    if tiff.is_old_jpeg(path):
+        # libtiff, through Pillow, is the only decoder at hand for compression 6.
+        return raster.read_raster(path, kind, limits)
+    return tiff.read_tiff(path, limits)
+
+
+def _photo(path: Path, kind: Kind, decoded: Decoded) -> Photo:
+    notes = list(decoded.warnings)
+    profile = _checked_profile(decoded, notes)
+    alpha = None
+    if decoded.alpha is not None:
+        white = 1.0 if decoded.sample == "float" else decoded.white
+        alpha = np.clip(np.nan_to_num(pixels.to_float(decoded.alpha, white)), 0, 1)
+    linear = decoded.linear or (profile is not None and profiles.is_linear(profile))
+    if decoded.sample == "float" and profile is None and decoded.model != "lab":
+        linear = True
+    rgb, model, profile = _rgb(decoded, alpha, profile, linear=linear, notes=notes)
+    rgb = np.ascontiguousarray(pixels.upright(rgb, decoded.orientation))
+    if alpha is not None:
+        alpha = np.ascontiguousarray(pixels.upright(alpha, decoded.orientation))
+    extras = decoded.extras
+    if extras is not None:
+        extras = np.ascontiguousarray(pixels.upright(extras, decoded.orientation))
+    rgb, held = pixels.set_aside(rgb, alpha)
+    source = Source(
+        path=path,
+        kind=kind,
+        width=rgb.shape[1],
+        height=rgb.shape[0],
+        model=decoded.model,
+        output_model=model,
+        sample=decoded.sample,
+        bits=decoded.bits,
+        alpha=decoded.alpha_kind,
+        transfer="linear" if linear else "display",
+        profile=profile,
+        compression=decoded.compression,
+        jpeg_quality=decoded.jpeg_quality,
+        jpeg_subsampling=decoded.jpeg_subsampling,
+        lossless=decoded.lossless,
+        big=decoded.big,
+        gamma_chunk=decoded.gamma_chunk,
+        chroma_chunk=decoded.chroma_chunk,
+        extras=extras,
+        held=held,
+        metadata=decoded.metadata,
+        warnings=tuple(notes),
+    )
+    return Photo(rgb, alpha, source)
+
+
+def _checked_profile(decoded: Decoded, notes: list[str]) -> bytes | None:
+    """Return the profile if it is sound and fits the samples; note why not otherwise."""
+    if not decoded.profile:
+        return None
+    space = profiles.space_of(decoded.profile)
+    wanted = {"grey": "grey", "bilevel": "grey", "cmyk": "cmyk", "lab": "lab"}
+    if space is None:
+        notes.append("its ICC profile is damaged and is ignored")
+    elif space != wanted.get(decoded.model, "rgb"):
+        notes.append(f"its ICC profile is for {space}, not its own pixels, and is ignored")
+    else:
+        return decoded.profile
+    return None
+
+
+def _rgb(
+    decoded: Decoded,
+    alpha: Samples | None,
+    profile: bytes | None,
+    *,
+    linear: bool,
+    notes: list[str],
+) -> tuple[F32Image, ColourModel, bytes | None]:
+    """Return display-encoded RGB, the model a result takes, and the profile it keeps."""
+    if decoded.model == "lab":
+        return colour.lab_to_rgb(decoded.colour), "lab", profile
+    values = pixels.to_float(decoded.colour, decoded.white)
+    if alpha is not None and decoded.alpha_kind == "premultiplied":
+        values = pixels.unpremultiplied(values, alpha)
+    if decoded.model == "cmyk":
+        if profile is not None:
+            srgb = profiles.named_profile("srgb")
+            return profiles.convert(values, profile, "cmyk", srgb, "rgb"), "cmyk", profile
+        notes.append("CMYK without a usable profile: the result is sRGB")
+        return colour.cmyk_to_rgb(values), "rgb", profiles.named_profile("srgb")
+    if linear:
+        values = colour.encode_srgb(values)
+    if decoded.model in ("grey", "bilevel"):
+        if decoded.model == "bilevel":
+            notes.append("black and white of one bit: the result is 8-bit grey")
+        return colour.grey_to_rgb(values[..., 0]), "grey", profile
+    if decoded.model == "palette":
+        notes.append("palette colours: the result is RGB")
+    return values, "rgb", profile

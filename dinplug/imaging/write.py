@@ -1,0 +1,129 @@
+"""Write a result whole or not at all: temporary file in the target folder, sync, rename."""
+
+from __future__ import annotations
+
+import errno
+import os
+import secrets
+import struct
+from pathlib import Path
+
+from dinplug.errors import WriteError
+from dinplug.imaging import encode, metadata
+from dinplug.imaging.compose import WriteOptions, compose
+from dinplug.imaging.photo import Photo
+from dinplug.imaging.quiet import one_line, quiet_libraries
+
+_ENCODERS = {
+    "tiff": encode.encode_tiff,
+    "jpeg": encode.encode_jpeg,
+    "png": encode.encode_png,
+    "webp": encode.encode_webp,
+}
+
+
+def write_photo(
+    photo: Photo, path: Path, options: WriteOptions = WriteOptions(), *, overwrite: bool = False
+) -> tuple[str, ...]:
+    """Write a photo to `path` in the wished format (by default its own), never half.
+
+    Something that exists is replaced only with `overwrite`, the photo's own file never.
+    Returns notes on what the format could not hold. Raises WriteError.
+    """
+    path = Path(path)
+    if path.exists():
+        if photo.source.path.exists() and path.samefile(photo.source.path):
+            raise WriteError(f"{path}: this is the original photo; choose another name")
+        if not overwrite:
+            raise WriteError(f"{path}: exists already; choose another name or allow overwriting")
+    composed = compose(photo, options)
+    about = metadata.for_result(
+        photo.source.metadata,
+        photo.width,
+        photo.height,
+        _software(photo),
+        _history(photo),
+        resized=(photo.width, photo.height) != (photo.source.width, photo.source.height),
+    )
+    part = path.with_name(f".dinplug-{secrets.token_hex(8)}.part")
+    try:
+        # Creating it here gives it the permissions of any new file of this user.
+        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        try:
+            with quiet_libraries():
+                notes = _ENCODERS[composed.format](part, photo, composed, about, options)
+            _sync(part)
+            _publish(part, path, overwrite=overwrite)
+        finally:
+            part.unlink(missing_ok=True)
+        _sync_folder(path.parent)
+    except OSError as error:
+        raise WriteError(f"{path}: {_reason(error)}") from error
+    except (ValueError, RuntimeError, MemoryError, struct.error) as error:
+        raise WriteError(f"{path}: cannot be encoded ({one_line(error)})") from error
+    return tuple(notes)
+
+
+def _software(photo: Photo) -> str | None:
+    return f"dinplug {photo.provenance.version}" if photo.provenance else None
+
+
+def _history(photo: Photo) -> dict[str, str]:
+    made = photo.provenance
+    if made is None:
+        return {}
+    return {
+        "Task": made.task,
+        "Model": made.model,
+        "Weights": made.weights,
+        "Options": made.options,
+        "Version": made.version,
+    }
+
+
+def _reason(error: OSError) -> str:
+    known = {
+        errno.ENOSPC: "the disk is full",
+        errno.EDQUOT: "the disk quota is used up",
+        errno.EACCES: "no permission to write there",
+        errno.EPERM: "no permission to write there",
+        errno.EROFS: "the disk is read-only",
+        errno.ENOENT: "the folder does not exist",
+        errno.ENOTDIR: "its folder is not a folder",
+        errno.EEXIST: "exists already; choose another name or allow overwriting",
+        errno.ENAMETOOLONG: "the name is too long",
+    }
+    return known.get(error.errno or 0) or f"cannot be written ({one_line(error)})"
+
+
+def _sync(part: Path) -> None:
+    with part.open("rb+") as file:
+        os.fsync(file.fileno())
+
+
+def _publish(part: Path, path: Path, *, overwrite: bool) -> None:
+    """Give the finished file its name; without `overwrite` never take one that exists."""
+    if overwrite:
+        os.replace(part, path)
+        return
+    try:
+        os.link(part, path)
+    except FileExistsError:
+        raise
+    except (OSError, NotImplementedError):
+        # A file system without hard links (FAT, some network shares): reserve the name first.
+        os.close(os.open(path, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+        os.replace(part, path)
+
+
+def _sync_folder(folder: Path) -> None:
+    if os.name != "posix":
+        return
+    handle = os.open(folder, os.O_RDONLY)
+    try:
+        os.fsync(handle)
+    except OSError as error:
+        if error.errno not in (errno.EINVAL, errno.ENOTSUP):
+            raise
+    finally:
+        os.close(handle)
