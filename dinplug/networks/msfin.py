@@ -58,6 +58,11 @@ class MSFINSpec:
         if self.width % self.groups or self.width < self.reduction:
             raise ValueError("MSFIN's width is a multiple of its groups and not below reduction")
 
+    @property
+    def scale(self) -> int:
+        """The enlargement, which is fixed."""
+        return SCALE
+
 
 class RRCAB(nn.Module):
     """Recurrent residual channel attention block: x + attention * body(x), applied repeatedly."""

@@ -1,0 +1,22 @@
+"""Where dinplug keeps a user's files."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+
+
+def user_data_folder() -> Path:
+    """The user's data folder of dinplug; DINPLUG_DATA_HOME overrides it. It may not exist yet."""
+    if override := os.environ.get("DINPLUG_DATA_HOME"):
+        return Path(override)
+    return _platform_data_folder() / "dinplug"
+
+
+def _platform_data_folder() -> Path:
+    if sys.platform == "win32":
+        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
+    if sys.platform == "darwin":
+        return Path.home() / "Library" / "Application Support"
+    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
