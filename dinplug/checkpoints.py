@@ -6,19 +6,27 @@ A weights file is `NAME.safetensors` with its card `NAME.json` beside it. Bundle
 from __future__ import annotations
 
 from dataclasses import dataclass
-from importlib import resources
 from pathlib import Path
 from typing import Literal
 
-import torch
-from torch import Tensor
-
 from dinplug.cards import ModelCard, read_card
 from dinplug.errors import CheckpointError, SetupError, UsageError
-from dinplug.folders import user_data_folder
-from dinplug.networks.stages import StagedNetwork, total_parameters
-from dinplug.specs import MODELS, ModelSpec, NetworkSpec, Protocol, Task, build_network
+from dinplug.fitting import count_parameters, describe_misfits, misfits, network_with
+from dinplug.folders import bundled_folder, imported_folder
+from dinplug.importing import ImportReport, import_checkpoint
+from dinplug.networks.stages import StagedNetwork
+from dinplug.specs import MODELS, ModelSpec, Protocol, Task
 from dinplug.weights_file import parse_safetensors, read_bytes, sha256
+
+__all__ = [
+    "ImportReport",
+    "LoadedModel",
+    "ModelInfo",
+    "import_checkpoint",
+    "list_models",
+    "load_model",
+    "model_card",
+]
 
 Origin = Literal["bundled", "imported", "none"]
 
@@ -64,16 +72,6 @@ class _Entry:
     origin: Origin = "none"
     weights: Path | None = None
     card: ModelCard | None = None
-
-
-def bundled_folder() -> Path:
-    """The folder of the weights that come with dinplug."""
-    return Path(str(resources.files("dinplug"))) / "weights"
-
-
-def imported_folder() -> Path:
-    """The folder of imported weights; it may not exist yet."""
-    return user_data_folder() / "models"
 
 
 def load_model(
@@ -132,31 +130,6 @@ def model_card(name: str) -> ModelCard:
     return entry.card or ModelCard(
         name, model.task, model.network, model.licence, model.protocol, model.title, model.paper
     )
-
-
-def count_parameters(spec: NetworkSpec) -> int:
-    """The number of trained values of a network, without making room for them."""
-    return total_parameters(_without_values(spec))
-
-
-def misfits(spec: NetworkSpec, state: dict[str, Tensor]) -> list[str]:
-    """What keeps a state dict from fitting a network: missing, unexpected, mismatched keys."""
-    wanted = {key: tuple(value.shape) for key, value in _without_values(spec).state_dict().items()}
-    return (
-        [f"missing {key}" for key in wanted if key not in state]
-        + [f"unexpected {key}" for key in state if key not in wanted]
-        + [
-            f"mismatched {key} (has {tuple(state[key].shape)}, wants {shape})"
-            for key, shape in wanted.items()
-            if key in state and tuple(state[key].shape) != shape
-        ]
-    )
-
-
-def describe_misfits(found: list[str], most: int = 3) -> str:
-    """The first misfits in one line, and how many more there are."""
-    more = f" and {len(found) - most} more" if len(found) > most else ""
-    return ", ".join(found[:most]) + more
 
 
 def _entries() -> dict[str, _Entry]:
@@ -243,15 +216,3 @@ def _load(entry: _Entry) -> LoadedModel:
         model.protocol,
         model.any_factor,
     )
-
-
-def network_with(spec: NetworkSpec, state: dict[str, Tensor]) -> StagedNetwork:
-    """The network with the values of a state dict that fits it, in evaluation mode."""
-    network = _without_values(spec)
-    network.load_state_dict(state, assign=True)
-    return network.eval()
-
-
-def _without_values(spec: NetworkSpec) -> StagedNetwork:
-    with torch.device("meta"):
-        return build_network(spec)

@@ -1,10 +1,21 @@
-"""Where dinplug keeps a user's files."""
+"""Where weights and a user's files lie."""
 
 from __future__ import annotations
 
 import os
 import sys
+from importlib import resources
 from pathlib import Path
+
+
+def bundled_folder() -> Path:
+    """The folder of the weights that come with dinplug."""
+    return Path(str(resources.files("dinplug"))) / "weights"
+
+
+def imported_folder() -> Path:
+    """The folder of imported weights; it may not exist yet."""
+    return user_data_folder() / "models"
 
 
 def user_data_folder() -> Path:

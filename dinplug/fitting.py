@@ -1,0 +1,49 @@
+"""Whether a state dict fits a network, and the network filled with it."""
+
+from __future__ import annotations
+
+from functools import lru_cache
+
+import torch
+from torch import Tensor
+
+from dinplug.networks.stages import StagedNetwork, total_parameters
+from dinplug.specs import NetworkSpec, build_network
+
+
+@lru_cache(maxsize=64)
+def count_parameters(spec: NetworkSpec) -> int:
+    """The number of trained values of a network, without making room for them."""
+    return total_parameters(_without_values(spec))
+
+
+def misfits(spec: NetworkSpec, state: dict[str, Tensor]) -> list[str]:
+    """What keeps a state dict from fitting a network: missing, unexpected, mismatched keys."""
+    wanted = {key: tuple(value.shape) for key, value in _without_values(spec).state_dict().items()}
+    return (
+        [f"missing {key}" for key in wanted if key not in state]
+        + [f"unexpected {key}" for key in state if key not in wanted]
+        + [
+            f"mismatched {key} (has {tuple(state[key].shape)}, wants {shape})"
+            for key, shape in wanted.items()
+            if key in state and tuple(state[key].shape) != shape
+        ]
+    )
+
+
+def describe_misfits(found: list[str], most: int = 3) -> str:
+    """The first misfits in one line, and how many more there are."""
+    more = f" and {len(found) - most} more" if len(found) > most else ""
+    return ", ".join(found[:most]) + more
+
+
+def network_with(spec: NetworkSpec, state: dict[str, Tensor]) -> StagedNetwork:
+    """The network with the values of a state dict that fits it, in evaluation mode."""
+    network = _without_values(spec)
+    network.load_state_dict(state, assign=True)
+    return network.eval()
+
+
+def _without_values(spec: NetworkSpec) -> StagedNetwork:
+    with torch.device("meta"):
+        return build_network(spec)
