@@ -1,7 +1,7 @@
 """Photos in and out: RAW, TIFF, JPEG, PNG, WebP, with everything that belongs to them."""
 
-from dinplug.imaging.compose import WriteOptions
 from dinplug.imaging.kinds import is_photo_name, output_suffix
+from dinplug.imaging.options import WriteOptions
 from dinplug.imaging.photo import Photo, PhotoInfo, Provenance, Source
 from dinplug.imaging.read import probe_photo, read_photo
 from dinplug.imaging.write import write_photo

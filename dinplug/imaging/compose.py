@@ -8,24 +8,8 @@ import numpy as np
 
 from dinplug.errors import WriteError
 from dinplug.imaging import colour, kinds, pixels, profiles
+from dinplug.imaging.options import MOST_BITS, WriteOptions
 from dinplug.imaging.photo import ColourModel, F32Image, Photo, SampleFormat, Samples
-
-
-@dataclass(frozen=True)
-class WriteOptions:
-    """How a result is written; what is None follows the photo.
-
-    `format` is "tiff", "jpeg", "png" or "webp"; `quality` 1..100 (JPEG, lossy WebP; 100 makes
-    WebP lossless); `compression` of TIFF is "none", "lzw", "deflate", "zstd" or "packbits";
-    `bit_depth` is 8, 16, or 32 (TIFF, floating point); `output_profile` is "srgb",
-    "display-p3", "adobe-rgb", "prophoto" or the path of an .icc file.
-    """
-
-    format: str | None = None
-    quality: int | None = None
-    compression: str | None = None
-    bit_depth: int | None = None
-    output_profile: str | None = None
 
 
 @dataclass(frozen=True)
@@ -33,8 +17,8 @@ class Composed:
     """Samples ready for an encoder.
 
     `colour` (H, W, C) in stored units, `model` "grey", "rgb", "cmyk" or "lab"; `alpha` (H, W)
-    of the same sample type; `extras` (H, W, K). `keeps_gamma` says that the source's gAMA and
-    cHRM chunks still tell the truth.
+    of the same sample type; `extras` (H, W, K). `same_space` says that the colours are still in
+    the source's space. `notes` say what a person may not expect.
     """
 
     format: str
@@ -45,19 +29,21 @@ class Composed:
     alpha: Samples | None
     extras: Samples | None
     profile: bytes | None
-    keeps_gamma: bool
+    same_space: bool
+    notes: tuple[str, ...] = ()
 
 
 def compose(photo: Photo, options: WriteOptions) -> Composed:
     """Make the samples of a result; raises WriteError where the wish cannot be met safely."""
     source = photo.source
     target = kinds.output_format(source.kind, options.format)
-    if target not in kinds.OUTPUT_FORMATS:
-        raise WriteError(f"{source.path}: no format {target!r}; use tiff, jpeg, png or webp")
-    if photo.alpha is not None and target == "jpeg":
+    # An alpha that hides nothing can go without loss.
+    alpha = photo.alpha
+    if target == "jpeg" and alpha is not None and float(alpha.min()) < 1:
         raise WriteError(
             f"{source.path}: it has transparency, which JPEG cannot hold; use --format png or tiff"
         )
+    alpha = None if target == "jpeg" else alpha
     if source.extras is not None and target != "tiff":
         raise WriteError(
             f"{source.path}: it has extra channels, which only TIFF can hold; use --format tiff"
@@ -65,7 +51,9 @@ def compose(photo: Photo, options: WriteOptions) -> Composed:
     sample, bits = _depth(photo, target, options.bit_depth)
     rgb = pixels.put_back(photo.rgb, source.held)
     values, model, profile, same = _colour(photo, rgb, target, sample, bits, options)
-    alpha = photo.alpha
+    notes = []
+    if options.output_profile is not None and model == "grey":
+        notes.append("a grey photo keeps its own grey; the output profile is for colour")
     if alpha is not None and source.alpha == "premultiplied" and target == "tiff":
         values = pixels.premultiplied(values, alpha)
     return Composed(
@@ -79,7 +67,8 @@ def compose(photo: Photo, options: WriteOptions) -> Composed:
         alpha=None if alpha is None else pixels.from_float(alpha, sample, bits),
         extras=_sized(source.extras, photo.height, photo.width, sample, bits),
         profile=profile,
-        keeps_gamma=same,
+        same_space=same,
+        notes=tuple(notes),
     )
 
 
@@ -95,12 +84,11 @@ def stored_depth(photo: Photo) -> tuple[SampleFormat, int]:
 
 def _depth(photo: Photo, target: str, wish: int | None) -> tuple[SampleFormat, int]:
     sample, bits = stored_depth(photo)
-    path = photo.source.path
-    if wish not in (None, 8, 16, 32):
-        raise WriteError(f"{path}: no bit depth of {wish}; use 8, 16 or 32")
-    most = {"jpeg": 8, "webp": 8, "png": 16, "tiff": 64}[target]
+    most = MOST_BITS[target]
     if wish is not None and wish > most:
-        raise WriteError(f"{path}: {target.upper()} holds {most} bits at most; use --format tiff")
+        raise WriteError(
+            f"{photo.source.path}: {target.upper()} holds {most} bits at most; use --format tiff"
+        )
     if wish == 32:
         return ("float", 32)
     if wish is not None:
@@ -152,7 +140,7 @@ def _colour(
     values = colour.rgb_to_grey(rgb)[..., None] if model == "grey" else rgb
     if linear:
         values = colour.decode_srgb(values)
-    return values, model, source.profile, same
+    return values, model, source.profile, True
 
 
 def _lab_samples(lab: F32Image, sample: SampleFormat, bits: int) -> Samples:
@@ -179,7 +167,7 @@ def _sized(
         return None
     rows = (np.arange(height) * extras.shape[0]) // height
     columns = (np.arange(width) * extras.shape[1]) // width
-    chosen = extras[rows][:, columns]
+    chosen: Samples = extras[rows][:, columns]
     wanted = np.dtype(f"{ {'uint': 'u', 'int': 'i', 'float': 'f'}[sample] }{bits // 8}")
     if chosen.dtype == wanted:
         return chosen

@@ -6,6 +6,7 @@ from dataclasses import dataclass, field
 
 from dinplug.imaging.metadata import Metadata
 from dinplug.imaging.photo import AlphaKind, ColourModel, SampleFormat, Samples
+from dinplug.imaging.png_chunks import Chunks
 
 
 @dataclass
@@ -34,8 +35,7 @@ class Decoded:
     jpeg_subsampling: int | None = None
     lossless: bool = True
     big: bool = False
-    gamma_chunk: bytes | None = None
-    chroma_chunk: bytes | None = None
+    colour_chunks: Chunks = ()
     metadata: Metadata = field(default_factory=Metadata)
     warnings: list[str] = field(default_factory=list)
 
@@ -46,3 +46,30 @@ class Limits:
 
     pixels: int
     bytes: int | None = None
+
+
+# Four inks, alpha and a few spot colours; more is a data cube or a lying header.
+_MOST_CHANNELS = 16
+
+
+class UnreadableError(Exception):
+    """A file that a reader understands and declines; the message says why in a few words."""
+
+
+def check_size(width: int, height: int, channels: int, bits: int, limits: Limits) -> None:
+    """Raise UnreadableError where a picture is larger than it may be, or empty."""
+    if width < 1 or height < 1 or channels < 1:
+        raise UnreadableError("its header gives no size")
+    if channels > _MOST_CHANNELS:
+        raise UnreadableError(f"{channels} channels are no photo")
+    if width * height > limits.pixels:
+        raise UnreadableError(
+            f"{width} x {height} pixels are more than the limit of {limits.pixels}; raise the "
+            "limit if the file is genuine"
+        )
+    # Stored samples and three float32 channels are held at once.
+    need = width * height * (channels * max(bits, 8) // 8 + 12)
+    if limits.bytes is not None and need > limits.bytes:
+        raise UnreadableError(
+            f"decoding needs {need >> 20} MiB, the limit is {limits.bytes >> 20} MiB"
+        )

@@ -5,8 +5,9 @@ from __future__ import annotations
 import mmap
 import struct
 import zlib
+from dataclasses import replace
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any
 
 import imagecodecs
 import numpy as np
@@ -14,19 +15,18 @@ import tifffile
 from PIL import Image
 
 from dinplug.errors import WriteError
-from dinplug.imaging import ifd, metadata
-from dinplug.imaging.compose import Composed, WriteOptions
+from dinplug.imaging import ifd, metadata, png_chunks
+from dinplug.imaging.compose import Composed
 from dinplug.imaging.metadata import Metadata
+from dinplug.imaging.options import TIFF_COMPRESSIONS, WriteOptions
 from dinplug.imaging.photo import Photo, Samples
 
-TIFF_COMPRESSIONS = {
-    "none": None, "lzw": "lzw", "deflate": "zlib", "zstd": "zstd", "packbits": "packbits",
-}  # fmt: skip
 _DEFAULT_QUALITY = 95
 # A restored photo is a second generation; below this the first one's blocks come back.
 _LEAST_QUALITY = 90
 # JPEG segments hold 65533 bytes, of which EXIF's heading takes 6.
 _MAX_SEGMENT = 65533 - 6
+_YCBCR_POSITIONING = 0x0213
 _BIG_TIFF_BYTES = 4 * 2**30 - 64 * 2**20
 
 
@@ -35,9 +35,6 @@ def encode_tiff(
 ) -> list[str]:
     """Write a TIFF (BigTIFF where the source was, or size asks for it); return notes."""
     wish = options.compression or photo.source.compression or "deflate"
-    if wish not in TIFF_COMPRESSIONS:
-        known = ", ".join(TIFF_COMPRESSIONS)
-        raise WriteError(f"{photo.source.path}: no TIFF compression {wish!r}; use {known}")
     compression = TIFF_COMPRESSIONS[wish]
     layers = [composed.colour]
     kinds: list[str] = []
@@ -74,7 +71,7 @@ def encode_tiff(
 
 def _strip_rows(samples: Samples) -> int:
     """Return the rows of strips of about a mebibyte, which decoders can take one by one."""
-    return max(1, min(samples.shape[0], 2**20 // max(1, samples[0].nbytes)))
+    return max(1, min(len(samples), 2**20 // max(1, int(samples[0].nbytes))))
 
 
 def _describe(path: Path, about: Metadata, profile: bytes | None) -> None:
@@ -106,17 +103,16 @@ def encode_jpeg(
 ) -> list[str]:
     """Write a JPEG; quality and chroma subsampling follow a JPEG source, else 95 and 4:4:4."""
     source = photo.source
-    image = Image.fromarray(
-        composed.colour[..., 0] if composed.model == "grey" else composed.colour,
-        {"grey": "L", "rgb": "RGB", "cmyk": "CMYK"}[composed.model],
-    )
+    mode = {"grey": "L", "rgb": "RGB", "cmyk": "CMYK"}[composed.model]
+    image = Image.frombytes(mode, (photo.width, photo.height), composed.colour.tobytes())
     notes: list[str] = []
     settings: dict[str, Any] = {
         "quality": _quality(photo, options),
         "subsampling": source.jpeg_subsampling or 0,
-        "exif": _jpeg_exif(about, notes),
         "optimize": True,
     }
+    if about.has_exif:
+        settings["exif"] = _jpeg_exif(about, photo.width, photo.height, notes)
     resources = metadata.build_resources(about)
     if resources and len(resources) + 14 <= 65533:
         block = b"Photoshop 3.0\0" + resources
@@ -140,20 +136,22 @@ def encode_jpeg(
 
 def _quality(photo: Photo, options: WriteOptions) -> int:
     if options.quality is not None:
-        if not 1 <= options.quality <= 100:
-            raise WriteError(f"{photo.source.path}: no quality {options.quality}; use 1 to 100")
         return options.quality
     own = photo.source.jpeg_quality
     return _DEFAULT_QUALITY if own is None else max(own, _LEAST_QUALITY)
 
 
-def _jpeg_exif(about: Metadata, notes: list[str]) -> bytes:
-    block = metadata.exif_block(about)
+def _jpeg_exif(about: Metadata, width: int, height: int, notes: list[str]) -> bytes:
+    """Serialise EXIF with what it needs in a JPEG (Exif 2.32, table 17), cut to one segment."""
+    main = {_YCBCR_POSITIONING: ifd.short_field(1)} | about.main
+    exif = about.exif
+    if exif:
+        sizes = {metadata.PIXEL_X: ifd.long_field(width), metadata.PIXEL_Y: ifd.long_field(height)}
+        exif = exif | sizes
+    block = metadata.exif_block(replace(about, main=main, exif=exif))
     if len(block) > _MAX_SEGMENT:
-        slim = {tag: value for tag, value in about.exif.items() if len(value.data) < 4096}
-        block = metadata.exif_block(
-            Metadata(about.main, slim, about.gps, about.interop, dpi=about.dpi)
-        )
+        slim = {tag: value for tag, value in exif.items() if len(value.data) < 4096}
+        block = metadata.exif_block(replace(about, main=main, exif=slim))
         notes.append("EXIF values of 4 KiB and more (maker notes) are too large for JPEG")
     return b"Exif\0\0" + block
 
@@ -161,7 +159,7 @@ def _jpeg_exif(about: Metadata, notes: list[str]) -> bytes:
 def encode_webp(
     path: Path, photo: Photo, composed: Composed, about: Metadata, options: WriteOptions
 ) -> list[str]:
-    """Write a WebP: lossless where the source was or quality is 100, else quality 95."""
+    """Write a WebP: lossless where it was one or quality is 100, else of quality 95."""
     colour = composed.colour
     if composed.model == "grey":
         colour = np.repeat(colour, 3, axis=2)
@@ -170,12 +168,14 @@ def encode_webp(
     if max(colour.shape[:2]) > 16383:
         raise WriteError(f"{photo.source.path}: WebP holds 16383 pixels a side; use --format png")
     quality = _quality(photo, options)
+    was_lossless = photo.source.kind == "webp" and photo.source.lossless
     settings: dict[str, Any] = {
         "quality": quality,
-        "lossless": quality == 100 or (options.quality is None and photo.source.lossless),
+        "lossless": quality == 100 or (options.quality is None and was_lossless),
         "exact": True,
-        "exif": metadata.exif_block(about),
     }
+    if about.has_exif:
+        settings["exif"] = metadata.exif_block(about)
     if composed.profile and composed.model == "rgb":
         settings["icc_profile"] = composed.profile
     if about.xmp:
@@ -195,12 +195,11 @@ def encode_png(
     if samples.shape[2] == 1:
         samples = samples[..., 0]
     encoded = imagecodecs.png_encode(np.ascontiguousarray(samples), level=6)
-    # 8 bytes of signature, 25 of the header chunk.
     with path.open("wb") as out:
-        out.write(encoded[:33])
+        out.write(encoded[: png_chunks.SIGNATURE_AND_HEADER])
         for name, data in _png_chunks(photo, composed, about):
-            _write_chunk(out, name, data)
-        out.write(encoded[33:])
+            png_chunks.write_chunk(out, name, data)
+        out.write(encoded[png_chunks.SIGNATURE_AND_HEADER :])
     return []
 
 
@@ -208,29 +207,18 @@ def _png_chunks(photo: Photo, composed: Composed, about: Metadata) -> list[tuple
     chunks = []
     if composed.profile:
         chunks.append((b"iCCP", b"ICC Profile\0\0" + zlib.compress(composed.profile)))
-    elif composed.keeps_gamma:
-        own = ((b"cHRM", photo.source.chroma_chunk), (b"gAMA", photo.source.gamma_chunk))
-        chunks += [(name, data) for name, data in own if data]
+    elif composed.same_space:
+        chunks += photo.source.colour_chunks
     if about.dpi:
         x, y = (round(value / 0.0254) for value in about.dpi)
         chunks.append((b"pHYs", struct.pack(">IIB", x, y, 1)))
-    chunks.append((b"eXIf", metadata.exif_block(about)))
+    if about.has_exif:
+        chunks.append((b"eXIf", metadata.exif_block(about)))
     if about.xmp:
         chunks.append((b"iTXt", b"XML:com.adobe.xmp\0\0\0\0\0" + about.xmp))
     if about.iptc:
-        chunks.append((b"zTXt", _raw_profile(b"iptc", about.iptc)))
+        chunks.append((b"zTXt", png_chunks.wrap_profile(b"iptc", about.iptc)))
     for name, text in about.comments.items():
         keyword = name.encode("latin-1", "replace")[:79]
         chunks.append((b"iTXt", keyword + b"\0\0\0\0\0" + text.encode("utf-8")))
     return chunks
-
-
-def _raw_profile(name: bytes, data: bytes) -> bytes:
-    """Wrap a block as ImageMagick and exiftool do, for data PNG has no chunk for."""
-    text = b"\n" + name + b"\n%8d\n" % len(data) + data.hex().encode() + b"\n"
-    return b"Raw profile type " + name + b"\0\0" + zlib.compress(text)
-
-
-def _write_chunk(out: BinaryIO, name: bytes, data: bytes) -> None:
-    out.write(struct.pack(">I", len(data)) + name + data)
-    out.write(struct.pack(">I", zlib.crc32(name + data)))

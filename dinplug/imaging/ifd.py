@@ -7,9 +7,10 @@ held as little-endian bytes, so nothing is lost between files of either byte ord
 from __future__ import annotations
 
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from mmap import mmap
+from types import MappingProxyType
 
 import numpy as np
 
@@ -106,6 +107,7 @@ class TagReader:
         if order not in (b"II", b"MM") or len(self._buffer) < 8:
             raise ValueError("no TIFF structure")
         self._mark = "<" if order == b"II" else ">"
+        self.order = self._mark
         magic = self._unpack("H", 2)
         if magic not in self._MAGICS:
             raise ValueError("no TIFF structure")
@@ -186,11 +188,18 @@ class Tree:
     children: dict[int, Tree] = field(default_factory=dict)
 
 
-def write_tree(tree: Tree, start: int, *, big: bool = False, order: str = "<") -> bytes:
+def write_tree(
+    tree: Tree,
+    start: int,
+    *,
+    big: bool = False,
+    order: str = "<",
+    pinned: Mapping[int, int] = MappingProxyType({}),
+) -> bytes:
     """Serialise a directory that will lie at offset `start`, with its children after it.
 
-    Offsets inside are absolute; empty children are left out. `order` is "<" or ">".
-    Returns an even number of bytes.
+    Offsets inside are absolute; empty children are left out. `order` is "<" or ">". Values
+    of `pinned` tags lie at the given offsets already. Returns an even number of bytes.
     """
     children = {pointer: child for pointer, child in tree.children.items() if child.tags}
     kind = 18 if big else 4
@@ -204,11 +213,13 @@ def write_tree(tree: Tree, start: int, *, big: bool = False, order: str = "<") -
         value = entries[tag]
         if tag in children:
             at = heap_start + len(heap)
-            heap += write_tree(children[tag], at, big=big, order=order)
+            heap += write_tree(children[tag], at, big=big, order=order, pinned=pinned)
             data = struct.pack(order + wide, at)
         else:
             data = value.data if order == "<" else _swapped(value.data, value.type)
-            if len(data) > inline:
+            if tag in pinned and len(data) > inline:
+                data = struct.pack(order + wide, pinned[tag])
+            elif len(data) > inline:
                 at = heap_start + len(heap)
                 heap += data + bytes(len(data) % 2)
                 data = struct.pack(order + wide, at)

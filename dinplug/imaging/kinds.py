@@ -8,8 +8,13 @@ from dinplug.imaging import ifd
 from dinplug.imaging.photo import Kind, PhotoInfo, Source
 
 RAW_SUFFIXES = frozenset(
-    [".3fr", ".ari", ".arw", ".bay", ".cap", ".cr2", ".cr3", ".crw", ".cs1", ".dc2", ".dcr", ".dcs", ".dng", ".drf", ".eip", ".erf", ".fff", ".gpr", ".ia", ".iiq", ".k25", ".kc2", ".kdc", ".mdc", ".mef", ".mos", ".mrw", ".nef", ".nrw", ".obm", ".orf", ".ori", ".pef", ".ptx", ".pxn", ".qtk", ".raf", ".raw", ".rdc", ".rw1", ".rw2", ".rwl", ".rwz", ".sr2", ".srf", ".srw", ".sti", ".x3f"]
-)
+    (
+        ".3fr", ".ari", ".arw", ".bay", ".cap", ".cr2", ".cr3", ".crw", ".dc2", ".dcr", ".dcs",
+        ".dng", ".drf", ".eip", ".erf", ".fff", ".gpr", ".iiq", ".k25", ".kc2", ".kdc", ".mdc",
+        ".mef", ".mos", ".mrw", ".nef", ".nrw", ".orf", ".ori", ".pef", ".ptx", ".qtk", ".raf",
+        ".raw", ".rdc", ".rw2", ".rwl", ".sr2", ".srf", ".srw", ".sti", ".x3f",
+    )
+)  # fmt: skip
 _SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "tiff": (".tif", ".tiff"),
     "jpeg": (".jpg", ".jpeg", ".jpe", ".jfif", ".mpo"),
@@ -20,7 +25,6 @@ _SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "raw": tuple(sorted(RAW_SUFFIXES)),
 }
 PHOTO_SUFFIXES = frozenset(suffix for group in _SUFFIXES.values() for suffix in group)
-OUTPUT_FORMATS = ("tiff", "jpeg", "png", "webp")
 HEAD_BYTES = 32
 
 _DNG_VERSION, _PHOTOMETRIC = 0xC612, 0x0106

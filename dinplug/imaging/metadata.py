@@ -14,21 +14,24 @@ from dinplug.imaging.ifd import Tags
 
 ORIENTATION, SOFTWARE = 0x0112, 0x0131
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
-PIXEL_X, PIXEL_Y = 0xA002, 0xA003
+PIXEL_X, PIXEL_Y, COLOUR_SPACE = 0xA002, 0xA003, 0xA001
 
 # Tags of a main directory that describe the photo rather than how its pixels are stored.
 _DESCRIPTIVE = frozenset(
-    [0x000B, 0x010D, 0x010E, 0x010F, 0x0110, 0x011D, 0x0131, 0x0132, 0x013B, 0x013C]
-    + [0x4746, 0x4749, 0x8298, 0x8830, 0x9211, 0xC4A5, 0xC62F, 0xC614, 0xA430, 0xA431]
-    + list(range(0x9C9B, 0x9CA0))
-)
+    (0x000B, 0x010D, 0x010E, 0x010F, 0x0110, 0x011D, 0x0131, 0x0132, 0x013B, 0x013C, 0x0213,
+     0x4746, 0x4749, 0x8298, 0x8830, 0x9211, 0xC4A5, 0xC62F, 0xC614, 0xA430, 0xA431,
+     0x9C9B, 0x9C9C, 0x9C9D, 0x9C9E, 0x9C9F)
+)  # fmt: skip
 # Exif tags that raw converters and cameras write into a main directory by mistake or in TIFF/EP.
 _MISPLACED = frozenset([0x829A, 0x829D, 0x8822, 0x8827, 0x9003, 0x9004, 0x920A, 0x9201, 0x9202])
+# Resolution, channel names, layers, thumbnails, profile, EXIF, XMP: kept elsewhere or untrue.
 _STALE_RESOURCES = frozenset(
-    [0x03ED, 0x03EE, 0x03F0, 0x0400, 0x0402, 0x0404, 0x0409, 0x040C, 0x040F, 0x0410, 0x0411]
-    + [0x0415, 0x041D, 0x0421, 0x0422, 0x0423, 0x0424, 0x0425, 0x0426, 0x042D, 0x0430, 0x0435]
-)
+    (0x03ED, 0x03EE, 0x03F0, 0x0400, 0x0402, 0x0404, 0x0409, 0x040C, 0x040F, 0x0410, 0x0411,
+     0x0415, 0x041D, 0x0421, 0x0422, 0x0423, 0x0424, 0x0425, 0x0426, 0x042D, 0x0430, 0x0435)
+)  # fmt: skip
 _IPTC_RESOURCE = 0x0404
+_HEAD = 8  # bytes before the first directory
+_FARTHEST_NOTE = 16384  # bytes; a note farther back would cost too much empty room
 # Focal plane resolution, subject area and location: numbers of the old pixel grid.
 _GRID_BOUND = frozenset([0xA20E, 0xA20F, 0x9214, 0xA214])
 
@@ -40,6 +43,7 @@ class Metadata:
     `main`, `exif`, `gps`, `interop` are tags by number. `xmp` is a packet (UTF-8), `iptc`
     an IIM block, `resources` the Photoshop resources worth keeping (without the IPTC one),
     `dpi` pixels per inch (x, y), `comments` are text by keyword (PNG) or "Comment" (JPEG).
+    `order` is the byte order of the EXIF block ("<" or ">"), which maker notes go by.
     """
 
     main: Tags = field(default_factory=dict)
@@ -51,6 +55,7 @@ class Metadata:
     resources: bytes | None = None
     dpi: tuple[float, float] | None = None
     comments: dict[str, str] = field(default_factory=dict)
+    order: str = "<"
 
     @property
     def has_exif(self) -> bool:
@@ -72,6 +77,7 @@ def read_exif_tags(reader: ifd.TagReader, main: Tags) -> Metadata:
         gps=gps,
         interop=interop,
         dpi=_dpi_of(main),
+        order=reader.order,
     )
 
 
@@ -152,15 +158,20 @@ def for_result(
     history: dict[str, str],
     *,
     resized: bool,
+    colour_space: int | None = None,
 ) -> Metadata:
     """Set what a result of `width` x `height` pixels must say about itself.
 
     `software` replaces the Software tag; `history` goes to the XMP as provenance. Where the
-    photo was resized, what is bound to its pixel grid is left out.
+    photo was resized, what is bound to its pixel grid is left out. `colour_space` is EXIF's
+    number for the result's (1 sRGB, 65535 another), where it is not the photo's own.
     """
     exif = dict(metadata.exif)
-    if exif:
-        exif[PIXEL_X], exif[PIXEL_Y] = ifd.long_field(width), ifd.long_field(height)
+    for tag, size in ((PIXEL_X, width), (PIXEL_Y, height)):
+        if tag in exif:
+            exif[tag] = ifd.long_field(size)
+    if colour_space is not None and exif:
+        exif[COLOUR_SPACE] = ifd.short_field(colour_space)
     main = dict(metadata.main)
     if software:
         main[SOFTWARE] = ifd.ascii_field(software)
@@ -176,15 +187,28 @@ def for_result(
 
 
 def exif_block(metadata: Metadata) -> bytes:
-    """Serialise the EXIF block of a JPEG, PNG or WebP result, without its "Exif" heading."""
+    """Serialise the EXIF block of a JPEG, PNG or WebP result, without its "Exif" heading.
+
+    Maker notes often hold offsets from the block's start, so the note keeps its place and
+    the byte order stays: the directories go behind it.
+    """
     main = dict(metadata.main)
     main[ORIENTATION] = ifd.short_field(1)
     if metadata.dpi:
         x, y = metadata.dpi
         main[X_RESOLUTION], main[Y_RESOLUTION] = _dpi_field(x), _dpi_field(y)
         main[RESOLUTION_UNIT] = ifd.short_field(2)
+    order = metadata.order
+    note = metadata.exif.get(ifd.MAKER_NOTE)
+    front, pinned = b"", {}
+    if note and note.offset is not None and _HEAD <= note.offset <= _FARTHEST_NOTE:
+        front = bytes(note.offset - _HEAD) + note.data + bytes((note.offset + note.count) % 2)
+        pinned[ifd.MAKER_NOTE] = note.offset
+    start = _HEAD + len(front)
     tree = ifd.Tree(main, exif_children(metadata))
-    return b"II*\0" + struct.pack("<I", 8) + ifd.write_tree(tree, 8)
+    mark = b"II*\0" if order == "<" else b"MM\0*"
+    head = mark + struct.pack(order + "I", start)
+    return head + front + ifd.write_tree(tree, start, order=order, pinned=pinned)
 
 
 def exif_children(metadata: Metadata) -> dict[int, ifd.Tree]:

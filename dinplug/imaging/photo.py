@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from dinplug.imaging.metadata import Metadata
+from dinplug.imaging.png_chunks import Chunks
 
 F32Image = NDArray[np.float32]
 Samples = NDArray[Any]
@@ -96,8 +97,7 @@ class Source:
     jpeg_subsampling: int | None = None
     lossless: bool = True
     big: bool = False
-    gamma_chunk: bytes | None = None
-    chroma_chunk: bytes | None = None
+    colour_chunks: Chunks = ()
     extras: Samples | None = None
     held: Held | None = None
     metadata: Metadata = field(default_factory=Metadata)

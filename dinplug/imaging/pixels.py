@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 from numpy.typing import NDArray
 
@@ -14,10 +16,10 @@ def to_float(samples: Samples, white: float) -> F32Image:
     """Scale stored samples so that `white` becomes 1; 32-bit ones through double precision."""
     if samples.dtype == np.float32 and white == 1:
         return samples
-    wide = samples.dtype.itemsize > 2
+    wide = np.dtype(np.float64 if samples.dtype.itemsize > 2 else np.float32)
     out = np.empty(samples.shape, np.float32)
     for start in range(0, len(samples), _ROWS):
-        part = samples[start : start + _ROWS].astype(np.float64 if wide else np.float32)
+        part: NDArray[Any] = samples[start : start + _ROWS].astype(wide)
         out[start : start + _ROWS] = part / white
     return out
 
@@ -85,6 +87,11 @@ def put_back(rgb: F32Image, held: Held | None) -> F32Image:
     return out
 
 
+def _block_sums(array: F32Image) -> F32Image:
+    """Sum each 2x2 block of an array of even height and width."""
+    return array[::2, ::2] + array[::2, 1::2] + array[1::2, ::2] + array[1::2, 1::2]
+
+
 def _filled(rgb: F32Image, known: NDArray[np.bool_]) -> F32Image:
     """Fill unknown pixels from the means of ever coarser 2x2 blocks of known ones (push-pull)."""
     weight = known.astype(np.float32)
@@ -94,8 +101,8 @@ def _filled(rgb: F32Image, known: NDArray[np.bool_]) -> F32Image:
         padding = [(0, size % 2) for size in weight.shape]
         weight = np.pad(weight, padding)
         colour = np.pad(colour, [*padding, (0, 0)])
-        total = sum(weight[y::2, x::2] for y in (0, 1) for x in (0, 1))
-        mixed = sum(colour[y::2, x::2] * weight[y::2, x::2, None] for y in (0, 1) for x in (0, 1))
+        total = _block_sums(weight)
+        mixed = _block_sums(colour * weight[..., None])
         weight = (total > 0).astype(np.float32)
         colour = np.divide(mixed, np.maximum(total, 1)[..., None], dtype=np.float32)
         levels.append((colour, weight))

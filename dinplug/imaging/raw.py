@@ -18,11 +18,11 @@ from typing import Any
 
 import numpy as np
 
-from dinplug.imaging import ifd, metadata, profiles
-from dinplug.imaging.decoded import Decoded, Limits
+from dinplug.imaging import ciff, ifd, metadata, profiles
+from dinplug.imaging.decoded import Decoded, Limits, UnreadableError, check_size
 from dinplug.imaging.metadata import Metadata
 from dinplug.imaging.photo import PhotoInfo, Samples
-from dinplug.imaging.tiff import Refused, check_size, tiff_metadata
+from dinplug.imaging.tiff import tiff_metadata
 
 _DECODER = Path(__file__).with_name("raw_decoder.py")
 # A 150-megapixel file takes LibRaw about a minute on one old core.
@@ -31,16 +31,16 @@ _DAMAGE = ("unexpected end of file", "data corrupted", "data error")
 
 
 def raw_info(path: Path, limits: Limits) -> PhotoInfo:
-    """Read the size of the developed picture; raises Refused."""
+    """Read the developed picture's size; raises UnreadableError."""
     facts, _ = _run(path, limits, "info")
     return PhotoInfo(path, "raw", facts["width"], facts["height"], 3, 16)
 
 
 def read_raw(path: Path, limits: Limits) -> Decoded:
-    """Develop a RAW; raises Refused where LibRaw cannot, or sensor data are missing or cut."""
+    """Develop a RAW; raises UnreadableError where LibRaw cannot or sensor data are missing."""
     truncated = _cut_short(path)
     if truncated:
-        raise Refused("the file is cut short")
+        raise UnreadableError("the file is cut short")
     facts, samples = _run(path, limits, "decode")
     return Decoded(
         samples,
@@ -69,11 +69,11 @@ def _run(path: Path, limits: Limits, wish: str) -> tuple[dict[str, Any], Samples
         complaints.seek(0)
         said = complaints.read(65536).decode("utf-8", "replace")
     if any(word in said.lower() for word in _DAMAGE):
-        raise Refused("its sensor data are damaged or cut short")
+        raise UnreadableError("its sensor data are damaged or cut short")
     if facts is None:
-        raise Refused(f"LibRaw broke off (exit status {child.returncode})")
+        raise UnreadableError(f"LibRaw broke off (exit status {child.returncode})")
     if "error" in facts:
-        raise Refused(str(facts["error"]) or "LibRaw cannot read it")
+        raise UnreadableError(f"it cannot be developed: {facts['error'] or 'unknown reason'}")
     return facts, samples
 
 
@@ -94,7 +94,7 @@ def _received(
         return facts, nothing
     check_size(facts["width"], facts["height"], 3, 16, limits)
     samples = np.empty((facts["height"], facts["width"], 3), np.uint16)
-    room = memoryview(samples).cast("B")
+    room = samples.data.cast("B")
     taken = 0
     while stream and taken < len(room):
         count = stream.readinto(room[taken:])  # type: ignore[attr-defined]
@@ -140,6 +140,8 @@ def _container_metadata(view: mmap.mmap) -> Metadata:
         return _jpeg_exif(view[offset : offset + length])
     if head[4:12] == b"ftypcrx ":
         return _cr3_metadata(view)
+    if head[6:14] == b"HEAPCCDR":
+        return _crw_metadata(view)
     reader = ifd.TagReader(view)
     main = reader.directory(reader.first).tags
     about = tiff_metadata(main, metadata.read_exif_tags(reader, main))
@@ -153,6 +155,12 @@ def _jpeg_exif(data: bytes) -> Metadata:
         return Metadata()
     length = struct.unpack(">H", data[at - 2 : at])[0]
     return metadata.parse_exif(data[at : at + length - 2])[0]
+
+
+def _crw_metadata(view: mmap.mmap) -> Metadata:
+    tags = {"make": 0x010F, "model": 0x0110, "owner": 0x013B}
+    found = ciff.texts(view)
+    return Metadata(main={tags[name]: ifd.ascii_field(text) for name, text in found.items()})
 
 
 def _cr3_metadata(view: mmap.mmap) -> Metadata:

@@ -10,10 +10,11 @@ from pathlib import Path
 
 import numpy as np
 import tifffile
+from PIL import UnidentifiedImageError
 
 from dinplug.errors import ReadError
 from dinplug.imaging import colour, ifd, kinds, pixels, profiles, raster, raw, tiff
-from dinplug.imaging.decoded import Decoded, Limits
+from dinplug.imaging.decoded import Decoded, Limits, UnreadableError
 from dinplug.imaging.photo import (
     ColourModel,
     F32Image,
@@ -45,6 +46,9 @@ _FAILURES = (
     zlib.error,
 )
 
+# Messages about a library's own use of another one, not about the file.
+_IDLE_TALK = ("Interlace handling should be turned on",)
+
 
 def read_photo(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int | None = None) -> Photo:
     """Read one photo, upright, as display-encoded float RGB.
@@ -60,12 +64,12 @@ def read_photo(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int | Non
             kind = _kind(path)
             decoded = _decode(path, kind, limits)
             photo = _photo(path, kind, decoded)
-        except tiff.Refused as error:
+        except UnreadableError as error:
             raise ReadError(f"{path}: {error}") from error
         except _FAILURES as error:
             raise ReadError(f"{path}: {_reason(error)}") from error
-    # Of what libraries log about a file they could read, damage is worth telling.
-    notes = (*photo.source.warnings, *dict.fromkeys(messages))
+    told = dict.fromkeys(m for m in messages if not any(part in m for part in _IDLE_TALK))
+    notes = (*photo.source.warnings, *told)
     return replace(photo, source=replace(photo.source, warnings=notes))
 
 
@@ -84,7 +88,7 @@ def probe_photo(path: Path) -> PhotoInfo:
             if kind == "tiff":
                 return tiff.tiff_info(path)
             return raster.raster_info(path, kind)
-        except tiff.Refused as error:
+        except UnreadableError as error:
             raise ReadError(f"{path}: {error}") from error
         except _FAILURES as error:
             raise ReadError(f"{path}: {_reason(error)}") from error
@@ -97,6 +101,8 @@ def _reason(error: BaseException) -> str:
         return "no permission to read it"
     if isinstance(error, IsADirectoryError):
         return "it is a folder, not a photo"
+    if isinstance(error, UnidentifiedImageError):
+        return "damaged or unsupported file (its header cannot be read)"
     if isinstance(error, MemoryError):
         return "not enough memory to decode it"
     return f"damaged or unsupported file ({one_line(error) or type(error).__name__})"
@@ -106,7 +112,7 @@ def _kind(path: Path) -> Kind:
     with path.open("rb") as file:
         head = file.read(kinds.HEAD_BYTES)
         if not head:
-            raise tiff.Refused("the file is empty")
+            raise UnreadableError("the file is empty")
         kind = kinds.sniff(head)
         named_raw = path.suffix.lower() in kinds.RAW_SUFFIXES
         if kind == "tiff" and not named_raw:
@@ -116,9 +122,9 @@ def _kind(path: Path) -> Kind:
     if named_raw and kind in (None, "tiff"):
         return "raw"
     if named_raw and kind != "raw":
-        raise tiff.Refused("named as a camera RAW, but it holds only a preview picture")
+        raise UnreadableError("named as a camera RAW, but it holds only a preview picture")
     if kind is None:
-        raise tiff.Refused("it is not a photo of a kind dinplug reads")
+        raise UnreadableError("it is not a photo of a kind dinplug reads")
     return kind
 
 
@@ -168,8 +174,7 @@ def _photo(path: Path, kind: Kind, decoded: Decoded) -> Photo:
         jpeg_subsampling=decoded.jpeg_subsampling,
         lossless=decoded.lossless,
         big=decoded.big,
-        gamma_chunk=decoded.gamma_chunk,
-        chroma_chunk=decoded.chroma_chunk,
+        colour_chunks=decoded.colour_chunks,
         extras=extras,
         held=held,
         metadata=decoded.metadata,

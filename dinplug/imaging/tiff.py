@@ -11,7 +11,7 @@ import numpy as np
 import tifffile
 
 from dinplug.imaging import ifd, metadata, xmp
-from dinplug.imaging.decoded import Decoded, Limits
+from dinplug.imaging.decoded import Decoded, Limits, UnreadableError, check_size
 from dinplug.imaging.metadata import Metadata
 from dinplug.imaging.photo import AlphaKind, ColourModel, PhotoInfo, SampleFormat, Samples
 
@@ -35,10 +35,6 @@ _COMPRESSION = 259
 _XMP, _IPTC, _RESOURCES, _ICC, _INK_SET = 700, 33723, 34377, 34675, 332
 
 
-class Refused(Exception):
-    """A file this reader understands and declines; the message says why in a few words."""
-
-
 def open_tiff(path: Path) -> tifffile.TiffFile:
     """Open a TIFF by its content, whatever its name."""
     return tifffile.TiffFile(path, name=path.name)
@@ -53,7 +49,7 @@ def is_old_jpeg(path: Path) -> bool:
 
 
 def tiff_info(path: Path) -> PhotoInfo:
-    """Read the size and sample type of the first page; raises Refused or the library's errors."""
+    """Read size and sample type of the first page; raises UnreadableError or tifffile's errors."""
     with open_tiff(path) as file:
         page: Any = file.pages.first
         _check_form(page)
@@ -67,7 +63,7 @@ def tiff_info(path: Path) -> PhotoInfo:
 
 
 def read_tiff(path: Path, limits: Limits) -> Decoded:
-    """Decode the first page; raises Refused or the library's errors."""
+    """Decode the first page; raises UnreadableError or the library's errors."""
     with open_tiff(path) as file:
         page: Any = file.pages.first
         _check_form(page)
@@ -88,49 +84,34 @@ def read_tiff(path: Path, limits: Limits) -> Decoded:
     return decoded
 
 
-def check_size(width: int, height: int, channels: int, bits: int, limits: Limits) -> None:
-    """Raise Refused where a picture is larger than it may be, or empty."""
-    if width < 1 or height < 1 or channels < 1:
-        raise Refused("its header gives no size")
-    if width * height > limits.pixels:
-        raise Refused(
-            f"{width} x {height} pixels are more than the limit of {limits.pixels}; raise the "
-            "limit if the file is genuine"
-        )
-    # Stored samples and three float32 channels are held at once.
-    need = width * height * (channels * max(bits, 8) // 8 + 12)
-    if limits.bytes is not None and need > limits.bytes:
-        raise Refused(f"decoding needs {need >> 20} MiB, the limit is {limits.bytes >> 20} MiB")
-
-
 def _check_form(page: Any) -> None:
     if page.photometric not in _CHANNELS:
-        raise Refused(f"TIFF colour model {int(page.photometric)} is not supported")
+        raise UnreadableError(f"TIFF colour model {int(page.photometric)} is not supported")
     if not isinstance(page.bitspersample, int) or page.dtype is None:
-        raise Refused("its sample type is not supported")
+        raise UnreadableError("its sample type is not supported")
     if page.imagedepth != 1:
-        raise Refused("it is a volume, not a picture")
+        raise UnreadableError("it is a volume, not a picture")
     if page.samplesperpixel < _CHANNELS[page.photometric]:
-        raise Refused("it has too few channels for its colour model")
+        raise UnreadableError("it has too few channels for its colour model")
     if page.photometric == _SEPARATED and page.tags.valueof(_INK_SET, default=1) != 1:
-        raise Refused("its inks are not CMYK")
+        raise UnreadableError("its inks are not CMYK")
     if page.photometric == _YCBCR and page.compression not in (*_YCBCR_CODECS, OLD_JPEG):
-        raise Refused("YCbCr outside JPEG compression is not supported")
+        raise UnreadableError("YCbCr outside JPEG compression is not supported")
     if page.dtype.kind not in "buif":
-        raise Refused("complex samples are not supported")
+        raise UnreadableError("complex samples are not supported")
 
 
 def _check_data(page: Any, file_size: int) -> None:
-    """Raise Refused where strips or tiles are missing: tifffile would give black for them."""
+    """Raise where strips or tiles are missing: tifffile would give black for them."""
     offsets, counts = page.dataoffsets, page.databytecounts
     if not offsets or len(offsets) != len(counts) or not all(offsets) or not all(counts):
-        raise Refused("pixel data are missing")
+        raise UnreadableError("pixel data are missing")
     if any(o + c > file_size for o, c in zip(offsets, counts, strict=True)):
-        raise Refused("the file is cut short")
+        raise UnreadableError("the file is cut short")
     if page.compression == 1:
         need = page.imagewidth * page.imagelength * page.samplesperpixel * page.bitspersample // 8
         if sum(counts) < need:
-            raise Refused("pixel data are missing")
+            raise UnreadableError("pixel data are missing")
 
 
 def _channels_last(page: Any, samples: Samples) -> Samples:
@@ -142,7 +123,7 @@ def _channels_last(page: Any, samples: Samples) -> Samples:
         return np.moveaxis(samples, 0, 2)
     if page.axes == "YXS":
         return samples
-    raise Refused(f"its dimensions {page.axes} are not those of a picture")
+    raise UnreadableError(f"its dimensions {page.axes} are not those of a picture")
 
 
 def _count_pictures(file: tifffile.TiffFile) -> int:
@@ -192,10 +173,10 @@ def _decoded(page: Any, samples: Samples) -> Decoded:
 def _looked_up(index: Samples, table: Any) -> Samples:
     """Return the colours of palette indices (H, W): uint8, or uint16 for 16-bit indices."""
     if table is None or len(table) != 3:
-        raise Refused("its palette is missing")
+        raise UnreadableError("its palette is missing")
     entries = np.asarray(table, np.float64).T
     if index.size and int(index.max()) >= len(entries):
-        raise Refused("its palette is too short")
+        raise UnreadableError("its palette is too short")
     # Entries are 16-bit; old writers left them 8-bit, or 8-bit shifted (libtiff knows both).
     top = 255.0 if entries.max() < 256 else 65535.0
     if top == 65535 and not (entries.astype(np.int64) & 255).any():
@@ -211,7 +192,7 @@ def _lab_units(colour: Samples, sample: SampleFormat, bits: int, *, signed: bool
     if sample == "float":
         return colour.astype(np.float32)
     if bits not in (8, 16):
-        raise Refused(f"Lab of {bits} bits is not supported")
+        raise UnreadableError(f"Lab of {bits} bits is not supported")
     unit = 2 ** (bits - 8)
     out = np.empty(colour.shape, np.float32)
     out[..., 0] = colour[..., 0].astype(np.float32) * np.float32(100 / (2**bits - 1))

@@ -9,8 +9,9 @@ import struct
 from pathlib import Path
 
 from dinplug.errors import WriteError
-from dinplug.imaging import encode, metadata
-from dinplug.imaging.compose import WriteOptions, compose
+from dinplug.imaging import encode, metadata, profiles
+from dinplug.imaging.compose import Composed, compose
+from dinplug.imaging.options import WriteOptions
 from dinplug.imaging.photo import Photo
 from dinplug.imaging.quiet import one_line, quiet_libraries
 
@@ -23,7 +24,7 @@ _ENCODERS = {
 
 
 def write_photo(
-    photo: Photo, path: Path, options: WriteOptions = WriteOptions(), *, overwrite: bool = False
+    photo: Photo, path: Path, options: WriteOptions | None = None, *, overwrite: bool = False
 ) -> tuple[str, ...]:
     """Write a photo to `path` in the wished format (by default its own), never half.
 
@@ -31,6 +32,7 @@ def write_photo(
     Returns notes on what the format could not hold. Raises WriteError.
     """
     path = Path(path)
+    options = options or WriteOptions()
     if path.exists():
         if photo.source.path.exists() and path.samefile(photo.source.path):
             raise WriteError(f"{path}: this is the original photo; choose another name")
@@ -44,6 +46,7 @@ def write_photo(
         _software(photo),
         _history(photo),
         resized=(photo.width, photo.height) != (photo.source.width, photo.source.height),
+        colour_space=_colour_space(photo, composed),
     )
     part = path.with_name(f".dinplug-{secrets.token_hex(8)}.part")
     try:
@@ -61,7 +64,14 @@ def write_photo(
         raise WriteError(f"{path}: {_reason(error)}") from error
     except (ValueError, RuntimeError, MemoryError, struct.error) as error:
         raise WriteError(f"{path}: cannot be encoded ({one_line(error)})") from error
-    return tuple(notes)
+    return (*composed.notes, *notes)
+
+
+def _colour_space(photo: Photo, composed: Composed) -> int | None:
+    """Return EXIF's number for the result's colour space, None where it is the photo's own."""
+    if composed.same_space and photo.source.kind != "raw":
+        return None
+    return 1 if composed.profile in (None, profiles.named_profile("srgb")) else 65535
 
 
 def _software(photo: Photo) -> str | None:
@@ -85,6 +95,7 @@ def _reason(error: OSError) -> str:
     known = {
         errno.ENOSPC: "the disk is full",
         errno.EDQUOT: "the disk quota is used up",
+        errno.EFBIG: "the file would be larger than this disk allows",
         errno.EACCES: "no permission to write there",
         errno.EPERM: "no permission to write there",
         errno.EROFS: "the disk is read-only",

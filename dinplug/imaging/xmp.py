@@ -64,7 +64,10 @@ def with_history(packet: bytes | None, history: dict[str, str]) -> bytes:
     attributes = "".join(
         f"\n    dinplug:{name}={quoteattr(_clean(value))}" for name, value in history.items()
     )
-    note = f'<rdf:Description rdf:about=""\n    xmlns:dinplug="{NAMESPACE}"{attributes}/>\n'
+    # All descriptions of a packet are about one thing, under the name it already has.
+    about = re.search(rb"rdf:about\s*=\s*[\"']([^\"'<>]*)[\"']", packet)
+    thing = about[1].decode("utf-8", "replace") if about else ""
+    note = f'<rdf:Description rdf:about="{thing}"\n    xmlns:dinplug="{NAMESPACE}"{attributes}/>\n'
     packet = _OWN.sub(b"", packet)
     at = packet.rindex(b"</rdf:RDF>")
     return packet[:at] + note.encode() + packet[at:]
