@@ -15,6 +15,7 @@ from dinplug.batch.events import (
     Event,
     PhotoDone,
     PhotoFailed,
+    PhotoPlanned,
     PhotoProgress,
     PhotoSkipped,
     PhotoStarted,
@@ -73,6 +74,8 @@ class LineView(View):
             self._line(f"failed: {about(event.source, event.reason)}")
         elif isinstance(event, PhotoSkipped):
             self._write(f"skipped: {event.source} ({event.reason})")
+        elif isinstance(event, PhotoPlanned):
+            self._write(f"{event.source} -> {event.target}: {event.plan}")
 
     def _line(self, text: str) -> None:
         self._settled += 1

@@ -13,7 +13,7 @@ from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 from dinplug.batch.events import (
     Event,
@@ -27,9 +27,11 @@ from dinplug.batch.events import (
 )
 from dinplug.batch.journal import JOURNAL_NAME, Fingerprint, Journal, Recipe, Record, Status
 from dinplug.batch.plan import BatchPlan, Job
+from dinplug.batch.unfinished import UnfinishedFiles
 from dinplug.errors import DinplugError, Interrupted, ReadError, SetupError, WriteError
 from dinplug.imaging import Photo, WriteOptions, read_photo, write_photo
-from dinplug.restoration import Progress
+from dinplug.inference.executor import Progress
+from dinplug.inference.run import OnProgress, ShouldStop
 
 _POLL_SECONDS = 0.1
 _PROGRESS_SECONDS = 0.1
@@ -43,8 +45,8 @@ class PhotoRestorer(Protocol):
         self,
         photo: Photo,
         *,
-        on_progress: Callable[[Progress], None] | None = None,
-        should_stop: Callable[[], bool] | None = None,
+        on_progress: OnProgress | None = None,
+        should_stop: ShouldStop | None = None,
     ) -> Photo:
         """Return the restored photo; raise Interrupted soon after `should_stop` says so."""
 
@@ -57,14 +59,21 @@ class _Loaded:
 
 @dataclass
 class BatchRun:
-    """One run of a plan. `emit` receives every event, one at a time, from several threads."""
+    """One run of a plan. `emit` receives every event, one at a time, from several threads.
+
+    With `overlap` up to three photos are in memory: decoded ahead, restored, encoded behind;
+    without it one at a time. `overwrite` allows to replace results, never originals.
+    """
 
     plan: BatchPlan
     recipe: Recipe
     restorer: PhotoRestorer
     write_options: WriteOptions
     emit: Callable[[Event], None]
-    should_stop: Callable[[], bool]
+    should_stop: ShouldStop
+    overwrite: bool = False
+    overlap: bool = True
+    unfinished: UnfinishedFiles = field(default_factory=UnfinishedFiles)
     _done: int = 0
     _failed: int = 0
     _fatal: DinplugError | None = None
@@ -119,8 +128,9 @@ class BatchRun:
         for index, job in enumerate(jobs):
             assert ahead is not None
             present = ahead
-            if index + 1 < len(jobs):
-                ahead = decoder.submit(_load, jobs[index + 1])
+            following = jobs[index + 1] if index + 1 < len(jobs) else None
+            if following and self.overlap:
+                ahead = decoder.submit(_load, following)
             started = time.monotonic()
             self._emit(PhotoStarted(index, str(job.source), str(job.target)))
             try:
@@ -128,6 +138,8 @@ class BatchRun:
                 self._wait_for(behind)
                 behind = encoder.submit(self._store, index, job, restored, fingerprint, started)
                 del restored
+                if not self.overlap:
+                    self._wait_for(behind)
             except Interrupted:
                 if self._fatal is None:
                     return False
@@ -136,6 +148,8 @@ class BatchRun:
             del present
             if self._fatal is not None:
                 break
+            if following and not self.overlap:
+                ahead = decoder.submit(_load, following)
         if self._fatal is None:
             try:
                 self._wait_for(behind)
@@ -152,23 +166,10 @@ class BatchRun:
         loaded = loading.result()
         restored = self.restorer.restore_photo(
             loaded.photo,
-            on_progress=self._progress_of(index),
+            on_progress=progress_receiver(index, self._emit),
             should_stop=self._must_end,
         )
         return restored, loaded.fingerprint
-
-    def _progress_of(self, index: int) -> Callable[[Progress], None]:
-        """Return a receiver that passes on what a person or program can follow."""
-        last_time = float("-inf")
-
-        def receive(progress: Progress) -> None:
-            nonlocal last_time
-            now = time.monotonic()
-            if progress.done == progress.total or now - last_time >= _PROGRESS_SECONDS:
-                last_time = now
-                self._emit(PhotoProgress(index, progress.stage, progress.done, progress.total))
-
-        return receive
 
     def _store(
         self, index: int, job: Job, photo: Photo, fingerprint: Fingerprint, started: float
@@ -176,7 +177,7 @@ class BatchRun:
         """Write one result and its line in the journal; runs in the encoding thread."""
         try:
             make_folder(job.target.parent)
-            write_photo(photo, job.target, self.write_options)
+            notes = write_photo(photo, job.target, self.write_options, overwrite=self.overwrite)
             seconds = time.monotonic() - started
             self._record(job, "done", seconds=seconds, fingerprint=fingerprint)
         except Exception as error:  # the per-file loop, in its second thread
@@ -185,7 +186,7 @@ class BatchRun:
         with self._lock:
             self._settled.add(job)
             self._done += 1
-            note = "; ".join(photo.source.warnings)
+            note = "; ".join((*photo.source.warnings, *notes))
             self._emit(PhotoDone(index, str(job.source), str(job.target), seconds, note))
 
     def _fail(self, job: Job, error: Exception) -> None:
@@ -243,7 +244,7 @@ class BatchRun:
                 )
             )
 
-    def _wait_for(self, future: "Future[_Loaded] | Future[None] | None") -> None:
+    def _wait_for(self, future: "Future[Any] | None") -> None:
         """Wait until `future` is done; Interrupted if the run is to end before that."""
         while future is not None and not future.done():
             if self._must_end():
@@ -256,6 +257,20 @@ class BatchRun:
     def _emit(self, event: Event) -> None:
         with self._lock:
             self.emit(event)
+
+
+def progress_receiver(index: int, emit: Callable[[Event], None]) -> OnProgress:
+    """Return a receiver that passes on as much progress as a person or program can follow."""
+    last_time = float("-inf")
+
+    def receive(progress: Progress) -> None:
+        nonlocal last_time
+        now = time.monotonic()
+        if progress.done == progress.total or now - last_time >= _PROGRESS_SECONDS:
+            last_time = now
+            emit(PhotoProgress(index, progress.stage, progress.done, progress.total))
+
+    return receive
 
 
 def open_results_folder(folder: Path) -> Journal:

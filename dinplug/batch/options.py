@@ -1,0 +1,126 @@
+"""The command line options that `batch` and `restore` have in common."""
+
+import re
+from collections.abc import Callable
+from typing import Any, TypeVar
+
+import click
+
+TASKS = ("sr", "deblur", "derain", "dehaze")
+FORMATS = ("tiff", "jpeg", "png", "webp")
+COMPRESSIONS = ("none", "lzw", "deflate", "zstd", "packbits")
+BIT_DEPTHS = ("8", "16", "32")
+_SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
+_DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
+LARGEST_FACTOR = 64
+_POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
+Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+def parse_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
+    """Read a number of bytes, with K, M, G or T for powers of 1024."""
+    if value is None:
+        return None
+    match = _SIZE.fullmatch(value.strip())
+    size = int(float(match[1]) * 1024 ** _POWERS[match[2].lower()]) if match else 0
+    if size < 1:
+        raise click.BadParameter(
+            f"{value!r} is no amount of memory; write it like 800M or 4G", ctx, param
+        )
+    return size
+
+
+def parse_factor(ctx: click.Context, param: click.Parameter, value: str | None) -> float | None:
+    """Read a factor of enlargement above 1; `x2` and `2` mean the same."""
+    if value is None:
+        return None
+    try:
+        factor = float(value.lower().removeprefix("x"))
+    except ValueError:
+        factor = 0.0
+    if not 1 < factor <= LARGEST_FACTOR:
+        raise click.BadParameter(
+            f"{value!r} is no factor above 1, up to {LARGEST_FACTOR}", ctx, param
+        )
+    return factor
+
+
+def parse_device(ctx: click.Context, param: click.Parameter, value: str) -> str:
+    """Read auto, cpu, cuda or cuda:N."""
+    if not _DEVICE.fullmatch(value):
+        raise click.BadParameter(
+            f"{value!r} is no device; choose auto, cpu, cuda or cuda:N", ctx, param
+        )
+    return value
+
+
+device_option = click.option(
+    "--device",
+    metavar="DEVICE",
+    callback=parse_device,
+    default="auto",
+    show_default=True,
+    help="auto, cpu, cuda or cuda:N.",
+)
+
+_OPTIONS = [
+    click.option("--task", type=click.Choice(TASKS), help="What to restore photos from."),
+    click.option("--model", metavar="NAME", help="The model; `dinplug models` lists them."),
+    click.option(
+        "--scale",
+        metavar="FACTOR",
+        callback=parse_factor,
+        help="How many times to enlarge (task sr): 2, 3, 4 or 8; with IMDN_AS any factor.",
+    ),
+    click.option(
+        "--strength",
+        type=click.FloatRange(0, 1),
+        default=1.0,
+        show_default=True,
+        help="How much of the result to take; the rest is the original.",
+    ),
+    click.option(
+        "--ensemble", is_flag=True, help="Average over 8 flips and turns: better, 8 times slower."
+    ),
+    device_option,
+    click.option("--tile", type=click.IntRange(min=1), help="Largest tile side in pixels."),
+    click.option(
+        "--max-memory",
+        metavar="SIZE",
+        callback=parse_size,
+        help="Most memory to use, e.g. 4G.",
+    ),
+    click.option(
+        "--reference", is_flag=True, help="Run the network as published: untiled, unfused, slow."
+    ),
+    click.option(
+        "--format",
+        type=click.Choice(FORMATS),
+        help="Kind of file to write. Default: the photo's own kind, TIFF for RAW.",
+    ),
+    click.option("--quality", type=click.IntRange(1, 100), help="Quality of JPEG and WebP files."),
+    click.option(
+        "--compression", type=click.Choice(COMPRESSIONS), help="Compression of TIFF files."
+    ),
+    click.option(
+        "--bit-depth",
+        type=click.Choice(BIT_DEPTHS),
+        callback=lambda ctx, param, value: value and int(value),
+        help="Bits of a sample. Default: the photo's own, 16 for RAW.",
+    ),
+    click.option(
+        "--output-profile",
+        metavar="PROFILE",
+        help="Colour profile of results: srgb, display-p3, adobe-rgb, prophoto or an .icc file. "
+        "Default: the photo's own.",
+    ),
+    click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines."),
+    click.option("--overwrite", is_flag=True, help="Replace results that exist."),
+]
+
+
+def restoration_options(command: Command) -> Command:
+    """Give a click command the common options, in the order above."""
+    for option in reversed(_OPTIONS):
+        command = option(command)
+    return command

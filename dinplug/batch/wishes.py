@@ -1,0 +1,82 @@
+"""What a user may wish for a restoration, and what it becomes: a restorer, a recipe, options."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import dinplug
+from dinplug.batch.journal import OptionValue, Recipe
+from dinplug.checkpoints import LoadedModel, load_model
+from dinplug.errors import UsageError
+from dinplug.imaging import WriteOptions
+from dinplug.restoration import RestoreOptions, Restorer
+
+
+@dataclass(frozen=True)
+class Wishes:
+    """The options that `batch` and `restore` have in common, named as on the command line.
+
+    `max_memory` is in bytes, `scale` a factor of enlargement; None leaves a choice to dinplug.
+    """
+
+    task: str | None = None
+    model: str | None = None
+    scale: float | None = None
+    strength: float = 1.0
+    ensemble: bool = False
+    reference: bool = False
+    device: str = "auto"
+    tile: int | None = None
+    max_memory: int | None = None
+    format: str | None = None
+    quality: int | None = None
+    compression: str | None = None
+    bit_depth: int | None = None
+    output_profile: str | None = None
+
+    @property
+    def write_options(self) -> WriteOptions:
+        """How results are written."""
+        return WriteOptions(
+            self.format, self.quality, self.compression, self.bit_depth, self.output_profile
+        )
+
+    def load(self) -> LoadedModel:
+        """Load the model; UsageError for wishes that contradict, SetupError without weights."""
+        if self.task is None and self.model is None:
+            raise UsageError("say what to restore with --task, or name a --model")
+        if self.scale is not None and self.task not in (None, "sr"):
+            raise UsageError(f"--scale is for --task sr; {self.task} keeps a photo's size")
+        return load_model(self.model, task=self.task, scale=self.scale)
+
+    def restorer(self, model: LoadedModel) -> Restorer:
+        """Make the restorer for `model`."""
+        return Restorer(
+            model,
+            RestoreOptions(
+                device=self.device,
+                tile=self.tile,
+                max_memory=self.max_memory,
+                ensemble=self.ensemble,
+                reference=self.reference,
+                strength=self.strength,
+                factor=self.scale if model.any_factor else None,
+            ),
+        )
+
+    def recipe(self, model: LoadedModel) -> Recipe:
+        """Return everything that decides results: tiles, memory and device do not."""
+        options: dict[str, OptionValue] = {
+            "scale": self.scale if model.any_factor else float(model.scale),
+            "strength": self.strength,
+            "ensemble": self.ensemble,
+            "reference": self.reference,
+            "format": self.format,
+            "quality": self.quality,
+            "compression": self.compression,
+            "bit_depth": self.bit_depth,
+            "output_profile": self.output_profile,
+        }
+        return Recipe(
+            str(model.task), model.name, model.weights_sha256, options, dinplug.__version__
+        )
