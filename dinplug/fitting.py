@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Iterable
 from functools import lru_cache
+from typing import Any
 
 import torch
 from torch import Tensor
+from torch.overrides import TorchFunctionMode
 
 from dinplug.networks.stages import StagedNetwork, total_parameters
 from dinplug.specs import NetworkSpec, build_network
@@ -44,6 +47,22 @@ def network_with(spec: NetworkSpec, state: dict[str, Tensor]) -> StagedNetwork:
     return network.eval()
 
 
+class _NoDrawing(TorchFunctionMode):
+    """Leaves out the drawing of first values, which is slow even for tensors without storage."""
+
+    def __torch_function__(
+        self,
+        func: Callable[..., Any],
+        types: Iterable[type],
+        args: tuple[Any, ...] = (),
+        kwargs: dict[str, Any] | None = None,
+    ) -> Any:
+        named = kwargs or {}
+        if getattr(func, "__name__", "") in ("normal_", "uniform_"):
+            return args[0] if args else named["tensor"]
+        return func(*args, **named)
+
+
 def _without_values(spec: NetworkSpec) -> StagedNetwork:
-    with torch.device("meta"):
+    with torch.device("meta"), _NoDrawing():
         return build_network(spec)

@@ -266,8 +266,6 @@ class DIN(StagedNetwork):
 
 def initialise(network: nn.Module) -> None:
     """He normal on fan-in with zero biases, depth-wise weights included, as the released code."""
-    if next(network.parameters()).is_meta:
-        return
     for module in network.modules():
         if isinstance(module, nn.Conv2d):
             nn.init.kaiming_normal_(module.weight)

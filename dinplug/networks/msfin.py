@@ -334,8 +334,8 @@ def initialise_colours(colour_in: nn.Conv2d, colour_out: nn.Conv2d) -> None:
     with torch.no_grad():
         for layer, sign in ((colour_in, -1), (colour_out, 1)):
             assert layer.bias is not None
-            layer.weight.copy_(torch.eye(3)[:, :, None, None])
-            layer.bias.copy_(sign * torch.tensor(MEAN))
+            nn.init.dirac_(layer.weight)
+            layer.bias.copy_(torch.tensor([sign * mean for mean in MEAN]))
 
 
 def recognise(shapes: Mapping[str, tuple[int, ...]]) -> MSFINSpec | None:
