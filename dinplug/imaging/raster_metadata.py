@@ -45,7 +45,7 @@ def collect(image: Image.Image) -> tuple[Metadata, int, list[str]]:
         iptc=iptc,
         resources=resources,
         dpi=_sane_dpi(info.get("dpi")) or about.dpi,
-        comments=_comments(info),
+        comments=_comments(image),
     )
     if orientation is None and about.xmp:
         orientation = xmp.orientation(about.xmp)
@@ -90,7 +90,15 @@ def _sane_dpi(dpi: Any) -> tuple[float, float] | None:
         x, y = float(dpi[0]), float(dpi[1])
     except (TypeError, ValueError, IndexError, ZeroDivisionError):
         return None
-    return (x, y) if 0 < x < 1e6 and 0 < y < 1e6 else None
+    if not (0 < x < 1e6 and 0 < y < 1e6):
+        return None
+    # PNG counts whole pixels a metre, so 300 an inch comes back as 299.9994.
+    return _snapped(x), _snapped(y)
+
+
+def _snapped(dpi: float) -> float:
+    whole = round(dpi)
+    return float(whole) if abs(dpi - whole) < 0.0254 / 2 else dpi
 
 
 def _app13(image: Image.Image) -> tuple[bytes | None, bytes | None]:
@@ -103,10 +111,13 @@ def _app13(image: Image.Image) -> tuple[bytes | None, bytes | None]:
     return metadata.parse_resources(b"".join(segments))
 
 
-def _comments(info: dict[Any, Any]) -> dict[str, str]:
+def _comments(image: Image.Image) -> dict[str, str]:
+    info: dict[Any, Any] = image.info
     comment = info.get("comment")
     if isinstance(comment, bytes):
         return {"Comment": comment.decode("utf-8", "replace")}
+    if image.format != "PNG":
+        return {}
     return {
         str(name): str(value)
         for name, value in info.items()

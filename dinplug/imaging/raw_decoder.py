@@ -37,7 +37,8 @@ def _facts(raw: Any, path: str) -> dict[str, Any]:
         "exposure": float(other.shutter_speed),
         "aperture": float(other.aperture),
         "focal_length": float(other.focal_length),
-        "taken": stamp.strftime("%Y:%m:%d %H:%M:%S") if stamp is not None else None,
+        # LibRaw says the start of 1970 where it knows no date.
+        "taken": stamp.strftime("%Y:%m:%d %H:%M:%S") if stamp and stamp.year > 1970 else None,
         "artist": str(other.artist or ""),
     }
 

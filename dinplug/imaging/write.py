@@ -13,7 +13,7 @@ from dinplug.imaging import encode, metadata, profiles
 from dinplug.imaging.compose import Composed, compose
 from dinplug.imaging.options import WriteOptions
 from dinplug.imaging.photo import Photo
-from dinplug.imaging.quiet import one_line, quiet_libraries
+from dinplug.imaging.quiet import one_line
 
 _ENCODERS = {
     "tiff": encode.encode_tiff,
@@ -53,8 +53,7 @@ def write_photo(
         # Creating it here gives it the permissions of any new file of this user.
         os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
         try:
-            with quiet_libraries():
-                notes = _ENCODERS[composed.format](part, photo, composed, about, options)
+            notes = _ENCODERS[composed.format](part, photo, composed, about, options)
             _sync(part)
             _publish(part, path, overwrite=overwrite)
         finally:
