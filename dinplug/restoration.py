@@ -154,7 +154,7 @@ def restore(
     rgb = np.repeat(colour[..., None], 3, axis=2) if unit.ndim == 2 else colour
     result = restorer.restore_pixels(rgb)
     if unit.ndim == 2:
-        return as_type(result @ np.float32(LUMA), pixels.dtype)
+        return as_type(result @ LUMA, pixels.dtype)
     if pixels.shape[2] == 4:
         alpha = torch.from_numpy(np.ascontiguousarray(unit[..., 3]))[None, None]
         resized = resize(alpha, result.shape[:2])[0, 0].clamp(0, 1).numpy()
@@ -162,14 +162,18 @@ def restore(
     return as_type(result, pixels.dtype)
 
 
-LUMA = (0.299, 0.587, 0.114)
+LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float32)
 """Weights of R, G, B in the grey of a restored grey picture (BT.601)."""
+
+
+LIMITS: dict[np.dtype[np.generic], int] = {np.dtype(np.uint8): 255, np.dtype(np.uint16): 65535}
+"""The value of full white for each whole-number type."""
 
 
 def as_floats(pixels: NDArray[np.generic]) -> F32Image:
     """Pixels as float32 on the scale 0..1; UsageError for other types than the documented."""
-    if pixels.dtype in (np.uint8, np.uint16):
-        return pixels.astype(np.float32) / np.float32(np.iinfo(pixels.dtype).max)
+    if pixels.dtype in LIMITS:
+        return pixels.astype(np.float32) / np.float32(LIMITS[pixels.dtype])
     if pixels.dtype.kind != "f":
         raise UsageError(f"pixels must be uint8, uint16 or floats in 0..1, not {pixels.dtype}")
     floats = pixels.astype(np.float32)
@@ -182,5 +186,4 @@ def as_type(unit: F32Image, dtype: np.dtype[np.generic]) -> NDArray[np.generic]:
     """Floats on the scale 0..1 as `dtype`, rounded and clipped for whole numbers."""
     if dtype.kind == "f":
         return unit.astype(dtype)
-    limit = np.iinfo(dtype).max
-    return np.rint(unit.clip(0, 1) * np.float32(limit)).astype(dtype)
+    return np.rint(unit.clip(0, 1) * np.float32(LIMITS[dtype])).astype(dtype)

@@ -10,7 +10,7 @@ from dinplug.errors import UsageError
 from dinplug.networks.stages import FeatureMap, Grid, Read, Stage, StageGraph
 
 FLOAT = 4
-TARGET_WORKSPACE = 24 << 20
+TARGET_WORKSPACE = 40 << 20
 """Bytes of one tile's workspace that a core still handles well; decides the tile's side."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""

@@ -1,0 +1,76 @@
+"""Imports go one way: a module sees its own layer's parts and what lies below."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+
+# Layer by layer from the bottom; a module imports only from lower layers or its own package.
+LAYERS = [
+    {"errors"},
+    {"ops"},
+    {"networks"},
+    {"specs", "folders", "weights_file"},
+    {"cards", "pickled", "released", "fitting"},
+    {"importing"},
+    {"checkpoints"},
+    {"imaging", "inference"},
+    {"restoration", "evaluation", "training", "listing", "doctor"},
+    {"batch"},
+    {"cli"},
+]
+LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+SELF_CONTAINED = {"errors": set(), "imaging": {"errors"}}
+"""Parts that need no more of dinplug than this, and so no torch."""
+
+
+def sources() -> list[Path]:
+    """Every module of the product."""
+    return [*sorted((ROOT / "dinplug").rglob("*.py")), ROOT / "cli.py"]
+
+
+def part_of(path: Path) -> str:
+    """The layer's part a file belongs to: a package or a module directly in dinplug."""
+    if path.parent == ROOT:
+        return path.stem
+    return path.relative_to(ROOT / "dinplug").parts[0].removesuffix(".py")
+
+
+def imported_parts(path: Path) -> Iterator[str]:
+    """The parts of dinplug a file imports, wherever in the file."""
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        names: list[str] = []
+        if isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import"
+            if node.module == "dinplug":
+                names = [f"dinplug.{alias.name}" for alias in node.names]
+            else:
+                names = [node.module or ""]
+        elif isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        for name in names:
+            if name.startswith("dinplug."):
+                yield name.split(".")[1]
+
+
+@pytest.mark.parametrize("path", sources(), ids=lambda p: str(p.relative_to(ROOT)))
+def test_imports_go_downwards(path: Path) -> None:
+    part = part_of(path)
+    if part == "__init__":
+        return
+    assert part in LEVEL, f"{part} has no place in the layers"
+    for imported in imported_parts(path):
+        if imported == part or imported.startswith("__"):
+            continue
+        assert imported in LEVEL, f"{imported} has no place in the layers"
+        assert LEVEL[imported] < LEVEL[part], f"{part} imports {imported}"
+        if part in SELF_CONTAINED:
+            assert imported in SELF_CONTAINED[part], f"{part} imports {imported}"
+
+
+def test_kernels_import_nothing_of_dinplug() -> None:
+    for path in (ROOT / "kernels").rglob("*.py"):
+        assert "dinplug" not in path.read_text("utf-8").replace("dinplug.kernels", "")
