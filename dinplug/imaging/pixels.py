@@ -27,7 +27,8 @@ def to_float(samples: Samples, white: float) -> F32Image:
 def from_float(pixels: F32Image, sample: SampleFormat, bits: int) -> Samples:
     """Quantise 0..1 to `bits`; integers are rounded and clipped, floats keep all values."""
     if sample == "float":
-        return pixels.astype({16: np.float16, 32: np.float32, 64: np.float64}[bits])
+        with np.errstate(over="ignore"):  # beyond 65504 a half float is infinite
+            return pixels.astype({16: np.float16, 32: np.float32, 64: np.float64}[bits])
     signed = sample == "int"
     white = float(2 ** (bits - signed) - 1)
     low = -white - 1 if signed else 0.0
@@ -65,7 +66,7 @@ def set_aside(rgb: F32Image, alpha: F32Image | None) -> tuple[F32Image, Held | N
     Those are pixels that are not finite in some channel, and pixels hidden by an alpha of 0,
     whose colour (often black) would bleed into the visible edge.
     """
-    hidden = ~np.isfinite(rgb.sum(axis=2))
+    hidden: NDArray[np.bool_] = np.asarray(~np.isfinite(rgb).all(axis=2))
     if alpha is not None:
         hidden |= alpha <= 0
     index = np.flatnonzero(hidden)

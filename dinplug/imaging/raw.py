@@ -92,6 +92,9 @@ def _received(
     if wish == "info" or "error" in facts:
         child.wait()
         return facts, nothing
+    if not {"width", "height"} <= facts.keys():
+        child.wait()
+        return None, nothing
     check_size(facts["width"], facts["height"], 3, 16, limits)
     samples = np.empty((facts["height"], facts["width"], 3), np.uint16)
     room = samples.data.cast("B")
@@ -151,7 +154,7 @@ def _container_metadata(view: mmap.mmap) -> Metadata:
 
 def _jpeg_exif(data: bytes) -> Metadata:
     at = data.find(b"Exif\0\0", 0, 4096)
-    if at < 10:
+    if at < 6:
         return Metadata()
     length = struct.unpack(">H", data[at - 2 : at])[0]
     return metadata.parse_exif(data[at : at + length - 2])[0]
