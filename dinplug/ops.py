@@ -1,14 +1,69 @@
-"""The operators worth a kernel, each with its one plain torch definition."""
+"""The operators worth a kernel, each with its one plain torch definition, and the choice.
+
+A decorated function here is the definition; `kernels` holds a Triton function of the same name and
+signature. DINPLUG_KERNELS says which runs: `auto` (kernels on a CUDA device, without gradients),
+`off`, or `on` (kernels wherever Triton runs, its interpreter included). The plain definition
+stays reachable as `function.__wrapped__`.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+import functools
+import importlib
+import logging
+import os
+from collections.abc import Callable, Sequence
+from typing import ParamSpec
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dinplug.errors import UsageError
 
+Arguments = ParamSpec("Arguments")
+Operator = Callable[Arguments, Tensor]
+
+LOG = logging.getLogger(__name__)
+CHOICES = ("auto", "on", "off")
+
+
+def kernel_choice() -> str:
+    """What DINPLUG_KERNELS asks for; UsageError if it is none of auto, on, off."""
+    choice = os.environ.get("DINPLUG_KERNELS", "auto")
+    if choice not in CHOICES:
+        raise UsageError(f"DINPLUG_KERNELS is {choice!r}: set it to auto, on or off")
+    return choice
+
+
+@functools.cache
+def find_kernel(name: str) -> Callable[..., Tensor] | None:
+    """The Triton function of this name, or None where Triton is not installed."""
+    try:
+        kernels = importlib.import_module("dinplug.kernels")
+    except ImportError as error:
+        LOG.info("no Triton kernels (%s): plain torch runs instead", error)
+        return None
+    LOG.info("Triton kernel %s found", name)
+    kernel: Callable[..., Tensor] = getattr(kernels, name)
+    return kernel
+
+
+def with_kernel(reference: Operator[Arguments]) -> Operator[Arguments]:
+    """Let the kernel of the same name stand in for `reference` where it can and may."""
+
+    @functools.wraps(reference)
+    def operator(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Tensor:
+        inputs: Sequence[Tensor] = args[0]  # type: ignore[assignment]
+        choice = kernel_choice()
+        may = choice == "on" or (choice == "auto" and inputs[0].is_cuda)
+        kernel = find_kernel(reference.__name__) if may and not torch.is_grad_enabled() else None
+        return reference(*args, **kwargs) if kernel is None else kernel(*args, **kwargs)
+
+    return operator
+
+
+@with_kernel
 def weighted_sum(
     inputs: Sequence[Tensor], weights: Sequence[Tensor | None], biases: Sequence[Tensor | None]
 ) -> Tensor:
@@ -27,6 +82,7 @@ def weighted_sum(
     return total
 
 
+@with_kernel
 def rescaled_sum(states: Sequence[Tensor], attention: Tensor) -> Tensor:
     """Sum S states (N, C, H, W), each times its attention; `attention` is (N, S, C)."""
     scales = attention.unbind(dim=1)
