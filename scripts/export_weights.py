@@ -86,7 +86,7 @@ def main(
     for entry in sets:
         label, _, folder = entry.partition("=")
         tables[label] = score(network, Path(folder))
-    probe, _ = HazePairs(held_out, recipe.crop, 0.0, 78).batch(0, 8)
+    probe, _ = HazePairs(held_out, recipe.crop, 78).batch(0, 8)
     manifest = next(m for m in (data / "manifest.csv", data.parent / "manifest.csv") if m.is_file())
     card = ModelCard(
         name,

@@ -13,6 +13,7 @@ from dinplug.training.loop import LogLine, Trainer
 from dinplug.training.pairs import HazePairs
 from dinplug.training.photos import list_photos, split_held_out
 from dinplug.training.recipe import read_recipe
+from dinplug.training.scenes.pool import landscape_pool
 from dinplug.training.state import load_state
 from dinplug.training.validation import validate
 
@@ -56,8 +57,20 @@ def _train(
 ) -> None:
     recipe = read_recipe(recipe_file)
     photos, held_out = split_held_out(list_photos(data, recipe.classes))
-    pairs = HazePairs(photos, recipe.crop, recipe.rendered, recipe.seed)
-    unseen = HazePairs(held_out, recipe.crop, 0.0, _VALIDATION_SEED)
+    pool = None
+    if recipe.landscape_share > 0:
+        out.mkdir(parents=True, exist_ok=True)
+        pool = landscape_pool(out / "landscapes.npz", recipe.landscapes, recipe.seed)
+    pairs = HazePairs(
+        photos,
+        recipe.crop,
+        recipe.seed,
+        recipe.interiors,
+        recipe.skies,
+        pool,
+        recipe.landscape_share,
+    )
+    unseen = HazePairs(held_out, recipe.crop, _VALIDATION_SEED, skies=recipe.skies)
 
     def score(network: nn.Module) -> LogLine:
         result = validate(network, unseen, _VALIDATION_BATCHES, _VALIDATION_SIZE)

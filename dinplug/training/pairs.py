@@ -17,6 +17,8 @@ from dinplug.training.degradations.depth import sample_depth
 from dinplug.training.degradations.haze import apply_haze, sample_haze
 from dinplug.training.photos import random_window
 from dinplug.training.scenes.interior import render_interior
+from dinplug.training.scenes.pool import LandscapePool
+from dinplug.training.scenes.skyline import add_sky
 
 F32 = NDArray[np.float32]
 
@@ -33,25 +35,36 @@ class HazePairs:
     Attributes:
         photos: clean photos to cut from.
         crop: side of a crop in pixels.
-        rendered: share of pairs, 0..1, whose clean picture is a rendered interior with its own
+        interiors: share of pairs, 0..1, whose clean picture is a rendered interior with its own
             depth instead of a photo.
+        landscapes: rendered landscapes, likewise; None for none.
+        landscape_share: share of pairs, 0..1, cut from them.
+        skies: share of photos, 0..1, that are given a skyline.
         seed: start of all choices.
     """
 
     photos: Sequence[Path]
     crop: int
-    rendered: float
     seed: int
+    interiors: float = 0.0
+    skies: float = 0.0
+    landscapes: LandscapePool | None = None
+    landscape_share: float = 0.0
 
     def pair(self, number: int) -> tuple[F32, F32]:
         """Return pair `number` as (hazy, clean): display-encoded RGB (crop, crop, 3), 0..1."""
         rng = np.random.default_rng((self.seed, number))
-        if rng.uniform() < self.rendered:
+        kind = rng.uniform()
+        if kind < self.interiors:
             textures = [self._window(rng, 128) for _ in range(3)]
             clean, depth = render_interior(rng, self.crop, self.crop, textures)
+        elif self.landscapes is not None and kind > 1 - self.landscape_share:
+            clean, depth = self.landscapes.window(rng, self.crop)
         else:
             clean = self._window(rng, self.crop)
             depth = sample_depth(rng, clean)
+            if rng.uniform() < self.skies:
+                clean, depth = add_sky(rng, clean, depth)
         clean = expose(rng, clean)
         return record(rng, apply_haze(clean, depth, sample_haze(rng, depth))), clean
 
@@ -87,6 +100,6 @@ def expose(rng: np.random.Generator, picture: F32) -> F32:
     """
     if rng.uniform() < 0.6:
         return picture
-    gamma = np.float32(np.exp(rng.uniform(np.log(0.8), np.log(2.0))))
+    gamma = np.float32(np.exp(rng.uniform(np.log(0.8), np.log(1.8))))
     gain = rng.uniform(0.85, 1.15) * np.exp(rng.normal(0, 0.04, 3))
     return np.asarray(np.clip(picture**gamma * gain, 0, 1), np.float32)

@@ -30,7 +30,10 @@ class Recipe:
         batch: pairs in a batch.
         crop: side of a pair in pixels, a multiple of 4.
         classes: licence classes of the photos to use; empty for all.
-        rendered: share of pairs, 0..1, made from rendered interiors.
+        interiors: share of pairs, 0..1, made from rendered interiors.
+        skies: share of photos, 0..1, that are given a skyline.
+        landscapes: how many landscapes to render and cut pairs from.
+        landscape_share: share of pairs, 0..1, cut from rendered landscapes.
         rate: Adam's learning rate after the warm-up.
         final_rate: learning rate at the last step; between them a half cosine.
         warmup: steps over which the rate rises from zero.
@@ -48,7 +51,10 @@ class Recipe:
     batch: int
     crop: int
     classes: tuple[str, ...]
-    rendered: float
+    interiors: float
+    skies: float
+    landscapes: int
+    landscape_share: float
     rate: float
     final_rate: float
     warmup: int
@@ -91,7 +97,10 @@ def _check(file: Path, table: dict[str, Any]) -> None:
         "task": table["task"] == "dehaze",
         "precision": table["precision"] in ("float32", "bfloat16"),
         "crop": table["crop"] >= 32 and table["crop"] % 4 == 0,
-        "rendered": 0 <= table["rendered"] <= 1,
+        "interiors": 0 <= table["interiors"] <= 1 - table["landscape_share"],
+        "skies": 0 <= table["skies"] <= 1,
+        "landscape_share": 0 <= table["landscape_share"] <= 1,
+        "landscapes": table["landscapes"] >= 1 or table["landscape_share"] == 0,
         "ema": 0 <= table["ema"] < 1,
         "rate": 0 < table["final_rate"] <= table["rate"],
         "clip": table["clip"] > 0,

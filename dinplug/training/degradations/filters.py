@@ -32,8 +32,8 @@ def guided_filter(guide: F32, values: F32, radius: int, eps: float) -> F32:
     mean_g, mean_v = box_mean(guide, radius), box_mean(values, radius)
     covariance = box_mean(guide * values, radius) - mean_g * mean_v
     variance = box_mean(guide * guide, radius) - mean_g * mean_g
-    slope: F32 = covariance / (np.maximum(variance, np.float32(0)) + np.float32(eps))
-    offset: F32 = mean_v - slope * mean_g
+    slope = np.asarray(covariance / (np.maximum(variance, 0) + eps), np.float32)
+    offset = mean_v - slope * mean_g
     return (box_mean(slope, radius) * guide + box_mean(offset, radius)).astype(np.float32)
 
 

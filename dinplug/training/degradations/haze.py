@@ -72,7 +72,7 @@ def sample_haze(rng: np.random.Generator, depth: F32) -> Haze:
 
     One sample in twelve has no haze at all and one in eight a trace, so that clear photos stay
     clear. The others take an optical depth at unit distance between 0.4 and 3.5 (log-uniform),
-    but no more than leaves a mean transmission of 0.12: below that nothing can be restored,
+    but no more than leaves a mean transmission of 0.16: below that nothing can be restored,
     and the network would learn to invent.
     """
     kind = rng.uniform()
@@ -82,7 +82,7 @@ def sample_haze(rng: np.random.Generator, depth: F32) -> Haze:
         beta = float(rng.uniform(0.02, 0.4))
     else:
         beta = float(np.exp(rng.uniform(np.log(0.4), np.log(3.5))))
-        while float(transmission(depth, beta).mean()) < 0.12:
+        while float(transmission(depth, beta).mean()) < 0.16:
             beta *= 0.8
     return Haze(beta, _sample_airlight(rng), linear=bool(rng.uniform() < 0.2))
 

@@ -37,7 +37,8 @@ def cast_room(rng: np.random.Generator, height: int, width: int) -> RoomView:
     ceiling, back = rng.uniform(0.7, 1.6), rng.uniform(2.2, 9.0)
     low = np.array([left, -ceiling, -1.0], np.float32)
     high = np.array([right, eye_height, back], np.float32)
-    inverse: F32 = np.float32(1) / np.where(np.abs(rays) < 1e-6, np.float32(1e-6), rays)
+    safe = np.where(np.abs(rays) < 1e-6, np.float32(1e-6), rays)
+    inverse = np.asarray(1 / safe, np.float32)
     distance, axis = _exit_distance(inverse, low, high)
     surface = axis * 2 + (np.take_along_axis(rays, axis[None], 0)[0] > 0)
     for number in range(int(rng.integers(2, 15))):

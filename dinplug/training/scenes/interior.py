@@ -43,6 +43,10 @@ def render_interior(
     # Light falls off towards the back of a room or, with a window there, towards the front.
     reach = np.float32(rng.uniform(-1, 1))
     light = light * np.exp(reach * (view.depth / view.depth.max() - 0.5))
+    # Windows and lamps: they are white through the thickest haze indoors.
+    glows = rng.uniform(size=len(numbers)) < 0.08
+    lamp = glows[index] & (view.surface >= 6)
+    light = np.where(lamp, np.float32(rng.uniform(2, 8)), light)
     linear = albedo * light[..., None] * np.float32(np.exp(rng.uniform(-0.5, 1.0)))
     picture = np.clip(linear_to_srgb(linear), 0, 1)
     return picture.astype(np.float32), (view.depth / view.depth.max()).astype(np.float32)
