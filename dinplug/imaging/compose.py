@@ -139,7 +139,12 @@ def _colour(
         return profiles.convert(own, source.profile, "rgb", srgb, "rgb"), "rgb", srgb, False
     values = colour.rgb_to_grey(rgb)[..., None] if model == "grey" else rgb
     if linear:
-        values = colour.decode_srgb(values)
+        return colour.decode_srgb(values), model, source.profile, True
+    if sample == "float" and source.profile is None:
+        # Floats without a profile are taken for linear light: say or make it so.
+        if model == "grey":
+            return colour.decode_srgb(values), model, None, True
+        return values, model, srgb, True
     return values, model, source.profile, True
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import mmap
 import struct
 import zlib
@@ -129,8 +130,10 @@ def encode_jpeg(
         settings["dpi"] = (round(about.dpi[0]), round(about.dpi[1]))
     if "Comment" in about.comments:
         settings["comment"] = about.comments["Comment"]
-    with path.open("wb") as out:
-        image.save(out, "JPEG", **settings)
+    # Pillow writes JPEG past Python and takes a write cut short by a full disk for a success.
+    encoded = io.BytesIO()
+    image.save(encoded, "JPEG", **settings)
+    path.write_bytes(encoded.getbuffer())
     return notes
 
 

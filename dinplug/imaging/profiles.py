@@ -18,6 +18,9 @@ from dinplug.errors import UsageError
 from dinplug.imaging.photo import F32Image
 
 _ROWS = 512
+# The intent that changes no colour both spaces have; black points stay where they are, so that
+# the way there and the way back agree.
+_RELATIVE_COLORIMETRIC = 1
 
 # Chromaticities of the primaries; the white point is D65 unless said otherwise.
 _D65, _D50 = (0.3127, 0.3290), (0.3457, 0.3585)
@@ -208,6 +211,7 @@ def convert(
                 colorspace=names[space],
                 outcolorspace=names[target_space],
                 outdtype="float32",
+                intent=_RELATIVE_COLORIMETRIC,
             )
         except RuntimeError as error:
             raise ValueError(str(error)) from error

@@ -21,6 +21,7 @@ _ENCODERS = {
     "png": encode.encode_png,
     "webp": encode.encode_webp,
 }
+_TAKEN = "exists already; choose another name or allow overwriting"
 
 
 def write_photo(
@@ -33,11 +34,10 @@ def write_photo(
     """
     path = Path(path)
     options = options or WriteOptions()
-    if path.exists():
-        if photo.source.path.exists() and path.samefile(photo.source.path):
-            raise WriteError(f"{path}: this is the original photo; choose another name")
-        if not overwrite:
-            raise WriteError(f"{path}: exists already; choose another name or allow overwriting")
+    try:
+        _check_place(path, photo.source.path, overwrite=overwrite)
+    except OSError as error:
+        raise WriteError(f"{path}: {_reason(error)}") from error
     composed = compose(photo, options)
     about = metadata.for_result(
         photo.source.metadata,
@@ -60,10 +60,22 @@ def write_photo(
             part.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
-        raise WriteError(f"{path}: {_reason(error)}") from error
+        # numpy, which writes for tifffile, reports a short write without a number.
+        cause = error if error.errno is not None else OSError(errno.ENOSPC, one_line(error))
+        raise WriteError(f"{path}: {_reason(cause)}") from cause
     except (ValueError, RuntimeError, MemoryError, struct.error) as error:
         raise WriteError(f"{path}: cannot be encoded ({one_line(error)})") from error
     return (*composed.notes, *notes)
+
+
+def _check_place(path: Path, original: Path, *, overwrite: bool) -> None:
+    """Raise WriteError where something at `path` must stay."""
+    if not path.exists():
+        return
+    if original.exists() and path.samefile(original):
+        raise WriteError(f"{path}: this is the original photo; choose another name")
+    if not overwrite:
+        raise WriteError(f"{path}: {_TAKEN}")
 
 
 def _colour_space(photo: Photo, composed: Composed) -> int | None:
@@ -100,7 +112,7 @@ def _reason(error: OSError) -> str:
         errno.EROFS: "the disk is read-only",
         errno.ENOENT: "the folder does not exist",
         errno.ENOTDIR: "its folder is not a folder",
-        errno.EEXIST: "exists already; choose another name or allow overwriting",
+        errno.EEXIST: _TAKEN,
         errno.ENAMETOOLONG: "the name is too long",
     }
     return known.get(error.errno or 0) or f"cannot be written ({one_line(error)})"
