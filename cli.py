@@ -132,7 +132,7 @@ def batch(
         stop.before_leaving.append(run.unfinished.remove)
         finished = run.run()
     if finished.interrupted:
-        raise Interrupted
+        sys.exit(Interrupted.exit_code)
     if finished.failed:
         sys.exit(PhotoError.exit_code)
 

@@ -5,6 +5,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny_models import write_tiny_models
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -14,3 +16,17 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"no reference data: {folder} does not exist (set DINPLUG_SHARED)")
     return folder
+
+
+@pytest.fixture(scope="session")
+def _tiny_data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    data_home = tmp_path_factory.mktemp("data-home")
+    write_tiny_models(data_home)
+    return data_home
+
+
+@pytest.fixture
+def tiny_models(_tiny_data_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """A data folder with the models of `tests.tiny_models`, in use by this test."""
+    monkeypatch.setenv("DINPLUG_DATA_HOME", str(_tiny_data_home))
+    return _tiny_data_home

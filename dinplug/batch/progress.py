@@ -23,7 +23,7 @@ from dinplug.batch.events import (
     RunStarted,
     to_json,
 )
-from dinplug.batch.summary import about, duration, printable
+from dinplug.batch.summary import about, duration, for_display, printable
 
 
 class View(ABC):
@@ -82,7 +82,7 @@ class LineView(View):
         self._write(f"[{self._settled}/{max(self._total, self._settled)}] {text}")
 
     def _write(self, text: str) -> None:
-        self.stream.write(printable(text) + "\n")
+        self.stream.write(for_display(text) + "\n")
         self.stream.flush()
 
 
@@ -133,7 +133,7 @@ class TerminalView(View):
         elif isinstance(event, PhotoFailed):
             self._settled += 1
             self._advance(0)
-            failure = printable(f"failed: {about(event.source, event.reason)}")
+            failure = for_display(f"failed: {about(event.source, event.reason)}")
             self._bars.console.print(Text(failure, style="red"))
         elif isinstance(event, RunFinished) and self._present is not None:
             self._bars.remove_task(self._present)

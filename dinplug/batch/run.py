@@ -91,7 +91,8 @@ class BatchRun:
         for folder in dict.fromkeys(job.folder for job in self.plan.jobs):
             self._journals[folder] = open_results_folder(folder)
         self._announce()
-        with _one_thread("decode") as decoder, _one_thread("encode") as encoder:
+        # At the end a photo that is not read yet is dropped, one that is restored is written.
+        with _one_thread("decode", finish=False) as decoder, _one_thread("encode") as encoder:
             interrupted = not self._restore_all(decoder, encoder)
         finished = RunFinished(
             done=self._done,
@@ -314,10 +315,10 @@ def _is_disk_error(error: BaseException) -> bool:
 
 
 @contextmanager
-def _one_thread(name: str) -> Iterator[ThreadPoolExecutor]:
-    """A thread for work beside the main one; what has not begun at the end is dropped."""
+def _one_thread(name: str, *, finish: bool = True) -> Iterator[ThreadPoolExecutor]:
+    """A thread for work beside the main one; `finish` says whether to begin what still waits."""
     executor = ThreadPoolExecutor(max_workers=1, thread_name_prefix=name)
     try:
         yield executor
     finally:
-        executor.shutdown(wait=True, cancel_futures=True)
+        executor.shutdown(wait=True, cancel_futures=not finish)

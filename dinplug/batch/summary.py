@@ -1,5 +1,6 @@
 """What a run came to, for a person."""
 
+import os
 from collections import Counter
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -42,7 +43,7 @@ class Summary:
         lines += [f"  failed: {failure}" for failure in self.failures]
         if end.interrupted:
             lines.append("  every file written is whole; the same command goes on from here")
-        return [printable(line) for line in lines]
+        return [for_display(line) for line in lines]
 
 
 def about(source: str, reason: str) -> str:
@@ -57,6 +58,12 @@ def duration(seconds: float) -> str:
     minutes, rest = divmod(round(seconds), 60)
     hours, minutes = divmod(minutes, 60)
     return f"{hours} h {minutes} min" if hours else f"{minutes} min {rest} s"
+
+
+def for_display(text: str) -> str:
+    """Return `text` with printable letters only, and without the present folder in its paths."""
+    here = Path.cwd()
+    return printable(text if here == here.parent else text.replace(f"{here}{os.sep}", ""))
 
 
 def printable(text: str) -> str:

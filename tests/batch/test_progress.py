@@ -1,0 +1,134 @@
+"""What a run looks like: lines, JSON, bars, summary."""
+
+import io
+import os
+import re
+from pathlib import Path
+
+import pytest
+
+from dinplug.batch.events import (
+    Event,
+    PhotoDone,
+    PhotoFailed,
+    PhotoPlanned,
+    PhotoProgress,
+    PhotoSkipped,
+    PhotoStarted,
+    RunFinished,
+    RunStarted,
+    from_json,
+)
+from dinplug.batch.progress import JsonView, LineView, TerminalView, View, choose_view
+from dinplug.batch.summary import Summary, duration, for_display
+
+EVENTS: list[Event] = [
+    RunStarted("dehaze", "din", 2, 1),
+    PhotoSkipped("/p/old.tif", "/o/old.tif", "already done"),
+    PhotoStarted(0, "/p/a [red].tif", "/o/a.tif"),
+    PhotoProgress(0, "wrdb 1.1", 3, 12),
+    PhotoDone(0, "/p/a [red].tif", "/o/a.tif", 12.34, "its profile is damaged"),
+    PhotoFailed("/p/b.tif", "/p/b.tif: the file is cut short"),
+    RunFinished(1, 1, 1, 75.0, False),
+]
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+def show_all(view: View) -> None:
+    with view:
+        for event in EVENTS:
+            view.show(event)
+
+
+def test_one_line_for_each_photo() -> None:
+    stream = io.StringIO()
+    show_all(LineView(stream))
+    assert stream.getvalue().splitlines() == [
+        "skipped: /p/old.tif (already done)",
+        "[1/2] /p/a [red].tif -> /o/a.tif (12.3 s)",
+        "[2/2] failed: /p/b.tif: the file is cut short",
+    ]
+
+
+def test_planned_photos_are_lines_too() -> None:
+    stream = io.StringIO()
+    LineView(stream).show(PhotoPlanned("a", "b", "4 tiles"))
+    assert stream.getvalue() == "a -> b: 4 tiles\n"
+
+
+def test_json_lines_are_the_events() -> None:
+    stream = io.StringIO()
+    show_all(JsonView(stream))
+    assert [from_json(line) for line in stream.getvalue().splitlines()] == EVENTS
+
+
+def test_bars_show_photo_stage_and_failures(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "100")
+    monkeypatch.setenv("TERM", "xterm")
+    stream = Terminal()
+    view = TerminalView(stream)
+    with view:
+        for event in EVENTS[:4]:
+            view.show(event)
+        view._bars.refresh()
+        for event in EVENTS[4:]:
+            view.show(event)
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert "photos" in text and "0/2" in text and "2/2" in text
+    assert "a [red].tif" in text and "wrdb 1.1" in text
+    assert "failed: /p/b.tif: the file is cut short" in text
+
+
+def test_the_stream_decides_the_view() -> None:
+    assert isinstance(choose_view(True, io.StringIO(), Terminal()), JsonView)
+    assert isinstance(choose_view(False, io.StringIO(), Terminal()), TerminalView)
+    assert isinstance(choose_view(False, io.StringIO(), io.StringIO()), LineView)
+
+
+def test_the_summary_counts_and_gives_reasons() -> None:
+    summary = Summary((Path("/o"),))
+    for event in EVENTS:
+        summary.take(event)
+    assert summary.lines() == [
+        "Finished after 1 min 15 s: 1 restored, 1 skipped, 1 failed; results in /o",
+        "  skipped 1: already done",
+        "  note: /p/a [red].tif: its profile is damaged",
+        "  failed: /p/b.tif: the file is cut short",
+    ]
+
+
+def test_an_interrupted_run_says_how_to_go_on() -> None:
+    summary = Summary()
+    summary.take(RunFinished(1, 0, 0, 2.0, True))
+    assert summary.lines()[0].startswith("Interrupted after 2.0 s")
+    assert "the same command goes on" in summary.lines()[1]
+
+
+def test_a_run_that_never_ended_has_no_summary() -> None:
+    assert Summary().lines() == []
+
+
+@pytest.mark.parametrize(
+    ("seconds", "text"),
+    [
+        (0.04, "0.0 s"),
+        (59.94, "59.9 s"),
+        (61, "1 min 1 s"),
+        (3599.8, "1 h 0 min"),
+        (7260, "2 h 1 min"),
+    ],
+)
+def test_durations(seconds: float, text: str) -> None:
+    assert duration(seconds) == text
+
+
+def test_names_that_no_terminal_should_see_are_escaped(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert for_display("a\x1b[31m\n\udcff写.tif") == r"a\x1b[31m\n\udcff写.tif"
+    monkeypatch.chdir(tmp_path)
+    assert for_display(f"{tmp_path}{os.sep}photos/a.tif: broken") == "photos/a.tif: broken"
