@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from enum import Enum
-from typing import Any, Literal
+from typing import Any, Literal, get_args, get_origin, get_type_hints
 
 from dinplug.networks.aidn import AIDN, AIDNSpec
 from dinplug.networks.din import DIN, DINSpec
@@ -132,13 +132,21 @@ def spec_from_fields(family: str, fields: Mapping[str, Any]) -> NetworkSpec:
     """The spec that a weights card states; raises ValueError if it states none that exists."""
     if family not in FAMILIES:
         raise ValueError(f"no network family is named {family!r}")
-    sizes = [value for value in fields.values() if isinstance(value, int)]
-    if any(size > LARGEST_FIELD for size in sizes):
-        raise ValueError(f"a field of the {family} network is above {LARGEST_FIELD}")
-    try:
-        return FAMILIES[family].spec(**fields)
-    except TypeError as error:
-        raise ValueError(f"the fields do not fit a {family} network: {error}") from error
+    spec = FAMILIES[family].spec
+    known = get_type_hints(spec)
+    for name, value in fields.items():
+        if name not in known or not _is_allowed(value, known[name]):
+            raise ValueError(f"a {family} network has no field {name} = {value!r}")
+    return spec(**fields)
+
+
+def _is_allowed(value: object, hint: Any) -> bool:
+    """Whether a field's value is of its type, and no size that a damaged card would state."""
+    if get_origin(hint) is Literal:
+        return value in get_args(hint)
+    if hint is float:
+        return isinstance(value, int | float) and not isinstance(value, bool)
+    return type(value) is hint and (not isinstance(value, int) or 0 <= value <= LARGEST_FIELD)
 
 
 LARGEST_FIELD = 1024
