@@ -1,0 +1,92 @@
+"""Plans: slots are shared safely, budgets are kept, what cannot fit is refused."""
+
+import itertools
+
+import pytest
+
+from dinplug.errors import UsageError
+from dinplug.inference.plan import ExecutionPlan, plan_execution
+from dinplug.networks.stages import StageGraph
+from tests.inference.cases import NETWORKS, random_network
+
+
+def lifetimes(graph: StageGraph) -> dict[str, tuple[int, int]]:
+    """First and last stage of every map between image and output."""
+    last = graph.last_readers()
+    return {
+        written.name: (index, last[written.name])
+        for index, stage in enumerate(graph.stages)
+        for written in stage.writes
+        if written.name != "output"
+    }
+
+
+def plan_for(name: str, **wishes: int | None) -> tuple[StageGraph, ExecutionPlan]:
+    """A plan of the named network for about 240 x 320 pixels."""
+    graph = random_network(name).graph
+    return graph, plan_execution(graph, 240, 320, workers=2, **wishes)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_maps_share_a_slot_only_one_after_the_other(name: str) -> None:
+    graph, plan = plan_for(name)
+    lives = lifetimes(graph)
+    assert set(plan.slot_of) == set(lives)
+    by_slot: dict[int, list[str]] = {}
+    for written, number in plan.slot_of.items():
+        by_slot.setdefault(number, []).append(written)
+    for number, names in by_slot.items():
+        slot = plan.slots[number]
+        for former, latter in itertools.pairwise(names):
+            first, last = lives[latter][0], lives[former][1]
+            overwrites = graph.stages[first]
+            in_place = overwrites.halo == 0 and former in {r.name for r in overwrites.reads}
+            assert last < first or (last == first and in_place), (former, latter)
+        assert (slot.first, slot.last) == (lives[names[0]][0], lives[names[-1]][1])
+
+
+def test_imdn_keeps_four_maps() -> None:
+    _, plan = plan_for("imdn-x2")
+    # Head, running sum, block input and the map that is pooled: 64 channels each.
+    assert plan.map_bytes == 4 * 64 * 240 * 320 * 4
+
+
+def test_a_quarter_resolution_network_keeps_little() -> None:
+    _, plan = plan_for("din-dehaze")
+    assert plan.map_bytes <= 6 * 16 * 60 * 80 * 4
+
+
+@pytest.mark.parametrize("name", ["imdn-x2", "din-dehaze", "msfin-s", "aidn-x2"])
+def test_a_budget_is_kept_or_refused(name: str) -> None:
+    _, free = plan_for(name)
+    assert free.scratch_bytes == 0
+    least = None
+    for share in (1.0, 0.7, 0.4, 0.2, 0.1, 0.02, 0.0001):
+        budget = int(free.peak_bytes * share)
+        try:
+            _, plan = plan_for(name, max_memory=budget)
+        except UsageError as error:
+            assert "--max-memory at least" in str(error)
+            least = share
+            break
+        assert plan.peak_bytes <= budget
+    assert least is not None
+
+
+def test_pixels_of_the_caller_count() -> None:
+    graph, plan = plan_for("din-dehaze")
+    more = plan_execution(graph, 240, 320, workers=2, pixel_bytes=1_000_000)
+    assert more.peak_bytes == plan.peak_bytes + 1_000_000
+
+
+def test_an_explicit_tile_is_kept_in_input_pixels() -> None:
+    graph, plan = plan_for("din-dehaze", tile=64)
+    assert {s.grid.scale for s in graph.stages} == {graph.stages[0].grid.scale}
+    assert set(plan.tile_sides) == {16}
+
+
+def test_a_plan_describes_itself() -> None:
+    _, plan = plan_for("imdn-x2", tile=64)
+    assert "tiles of side 64" in str(plan)
+    assert "predicted peak" in str(plan)
+    assert "scratch" not in str(plan)

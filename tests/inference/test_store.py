@@ -1,0 +1,46 @@
+"""Feature maps in memory and in scratch files."""
+
+import errno
+import os
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from dinplug.errors import SetupError
+from dinplug.inference import store
+from dinplug.inference.store import HostMap, ScratchMap
+from dinplug.networks.stages import Span
+
+
+@pytest.mark.parametrize("make", [HostMap.empty, ScratchMap], ids=["memory", "scratch"])
+def test_reads_what_was_written(
+    make: Callable[[int, int, int], HostMap], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(store, "FORGET_AFTER", 64)
+    stored = make(3, 10, 12)
+    truth = torch.rand(1, 3, 10, 12)
+    for top in (0, 5):
+        rows, columns = Span(top, top + 5, 10), Span(0, 12, 12)
+        stored.write(rows, columns, truth[:, :, top : top + 5])
+    window = stored.read(Span(2, 9, 10), Span(3, 12, 12))
+    assert torch.equal(window, truth[:, :, 2:9, 3:12])
+    window.zero_()
+    assert torch.equal(stored.read(Span(0, 10, 10), Span(0, 12, 12)), truth)
+
+
+def test_scratch_files_have_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("tempfile.tempdir", str(tmp_path))
+    stored = ScratchMap(8, 100, 100)
+    assert list(tmp_path.iterdir()) == []
+    del stored
+
+
+def test_a_full_disk_is_an_error_before_the_run(monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(descriptor: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(store, "reserve", full)
+    with pytest.raises(SetupError, match=r"no room.*TMPDIR"):
+        ScratchMap(8, 100, 100)
