@@ -106,7 +106,10 @@ def _card_from(name: str, stated: dict[str, Any]) -> ModelCard:
     protocol = stated.pop("protocol", None) or (listed.protocol if listed else "whole")
     if protocol not in get_args(Protocol):
         raise ValueError(f"no protocol is named {protocol!r}")
-    network = spec_from_fields(family, stated.pop("spec"))
+    fields = stated.pop("spec")
+    if not isinstance(fields, dict):
+        raise ValueError("its spec is no object")
+    network = spec_from_fields(family, fields)
 
     def text(key: str, fallback: str) -> str:
         value = stated.pop(key, None) or fallback
