@@ -159,6 +159,7 @@ def restore(
     Example:
       dinplug restore --task dehaze harbour.jpg harbour-clear.tif
     """
+    from dinplug.batch.events import PhotoFailed
     from dinplug.batch.show import show_rehearsal, shown
     from dinplug.batch.single import SingleRun, check_target, options_for
     from dinplug.batch.wishes import Wishes
@@ -187,7 +188,12 @@ def restore(
             overwrite=overwrite,
         )
         stop.before_leaving.append(run.unfinished.remove)
-        run.run()
+        try:
+            run.run()
+        except PhotoError as error:
+            if as_json:
+                emit(PhotoFailed(str(source), str(error)))
+            raise
 
 
 @main.group(invoke_without_command=True)
