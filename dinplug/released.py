@@ -9,7 +9,7 @@ from pathlib import Path
 from torch import Tensor
 
 from dinplug.errors import CheckpointError
-from dinplug.networks import aidn, din, imdn, msfin
+from dinplug.networks import aidn, din, imdn, msfin_released
 from dinplug.networks.din import DINSpec
 from dinplug.specs import NetworkSpec
 from dinplug.weights_file import State, as_float32
@@ -43,8 +43,8 @@ def identify(state: State, file: Path) -> tuple[NetworkSpec, State]:
         return spec, imdn.from_released(state)
     if asymmetric := aidn.recognise(shapes):
         return asymmetric, aidn.from_released(state)
-    if multi_scale := msfin.recognise(shapes):
-        return multi_scale, msfin.from_released(state)
+    if multi_scale := msfin_released.recognise(shapes):
+        return multi_scale, msfin_released.from_released(state)
     if interleaved := recognise_din(shapes):
         return interleaved, din.from_released(state)
     raise CheckpointError(

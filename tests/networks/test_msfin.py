@@ -5,7 +5,8 @@ from pathlib import Path
 import pytest
 import torch
 
-from dinplug.networks.msfin import MSFIN, MSFINSpec, recognise
+from dinplug.networks.msfin import MSFIN, MSFINSpec
+from dinplug.networks.msfin_released import recognise
 from dinplug.networks.stages import total_parameters
 from tests.networks import golden
 
