@@ -87,13 +87,14 @@ class Restorer:
         seen = image
         if image.amin() < 0 or image.amax() > 1:
             seen = image.clamp(0, 1)
-        restored = self.runner.run(seen, on_progress, should_stop)
-        size = (restored.shape[-2], restored.shape[-1])
-        if seen is not image:
-            restored += resize(image - seen, size)
-        strength = self.options.strength
-        if strength < 1:
-            restored = torch.lerp(resize(image, size), restored, strength)
+        with torch.inference_mode():
+            restored = self.runner.run(seen, on_progress, should_stop)
+            size = (restored.shape[-2], restored.shape[-1])
+            if seen is not image:
+                restored += resize(image - seen, size)
+            strength = self.options.strength
+            if strength < 1:
+                restored = torch.lerp(resize(image, size), restored, strength)
         return np.ascontiguousarray(restored[0].permute(1, 2, 0).numpy())
 
     def restore_photo(
