@@ -11,8 +11,9 @@ from numpy.typing import NDArray
 
 from dinplug.imaging.photo import F32Image
 
-# IEC 61966-2-1: the slope, and the encoded value at which the straight part ends.
-_SLOPE, _KNEE = 12.92, 0.0031308
+# IEC 61966-2-1: the slope of the straight part and where it meets the curve. The standard
+# rounds that to 0.0031308, which leaves a step of 2e-8; this is where the two really meet.
+_SLOPE, _KNEE = 12.92, 0.00313066844250059
 # ITU-R BT.601 luma weights: what grey means for display-encoded pixels.
 _LUMA = np.array([0.299, 0.587, 0.114], dtype=np.float64)
 _ROWS = 256  # rows a time, so that double-precision intermediates stay small

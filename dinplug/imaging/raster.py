@@ -1,4 +1,4 @@
-"""Read JPEG, PNG, WebP, GIF, BMP, and the TIFF that tifffile does not decode.
+"""Read JPEG, PNG, WebP, GIF and BMP.
 
 Pillow reads them, except for the samples of 16-bit PNG, which it would cut to 8 bits;
 those come from libpng through imagecodecs.
@@ -17,7 +17,7 @@ from dinplug.imaging.decoded import Decoded, Limits, UnreadableError, check_size
 from dinplug.imaging.photo import ColourModel, Kind, PhotoInfo, Samples
 
 _PILLOW_NAMES: dict[Kind, str] = {
-    "jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP", "tiff": "TIFF",
+    "jpeg": "JPEG", "png": "PNG", "webp": "WEBP", "gif": "GIF", "bmp": "BMP",
 }  # fmt: skip
 _MODELS: dict[str, ColourModel] = {
     "1": "bilevel", "L": "grey", "LA": "grey", "I;16": "grey", "P": "palette", "PA": "palette",

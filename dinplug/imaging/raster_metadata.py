@@ -1,4 +1,4 @@
-"""Collect what Pillow has read about a JPEG, PNG, WebP or TIFF beside its pixels."""
+"""Collect what Pillow has read about a JPEG, PNG or WebP beside its pixels."""
 
 from __future__ import annotations
 
@@ -49,9 +49,6 @@ def collect(image: Image.Image) -> tuple[Metadata, int, list[str]]:
     )
     if orientation is None and about.xmp:
         orientation = xmp.orientation(about.xmp)
-    if orientation is None and image.format == "TIFF":
-        found = image.getexif().get(metadata.ORIENTATION)
-        orientation = found if found in range(1, 9) else None
     return about, orientation or 1, notes
 
 

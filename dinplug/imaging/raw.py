@@ -6,27 +6,18 @@ a series stay alike. LibRaw turns the picture upright.
 
 from __future__ import annotations
 
-import json
 import mmap
 import struct
-import subprocess
-import sys
-import tempfile
-import threading
 from pathlib import Path
 from typing import Any
 
-import numpy as np
-
-from dinplug.imaging import ciff, ifd, metadata, profiles
-from dinplug.imaging.decoded import Decoded, Limits, UnreadableError, check_size
+from dinplug.imaging import ciff, ifd, isolated, metadata, profiles
+from dinplug.imaging.decoded import Decoded, Limits, UnreadableError
 from dinplug.imaging.metadata import Metadata
 from dinplug.imaging.photo import PhotoInfo, Samples
 from dinplug.imaging.tiff import tiff_metadata
 
 _DECODER = Path(__file__).with_name("raw_decoder.py")
-# A 150-megapixel file takes LibRaw about a minute on one old core.
-_PATIENCE_SECONDS = 600.0
 _DAMAGE = ("unexpected end of file", "data corrupted", "data error")
 
 
@@ -42,6 +33,8 @@ def read_raw(path: Path, limits: Limits) -> Decoded:
     if truncated:
         raise UnreadableError("the file is cut short")
     facts, samples = _run(path, limits, "decode")
+    if samples is None:
+        raise UnreadableError("LibRaw gives no picture for it")
     return Decoded(
         samples,
         "rgb",
@@ -53,59 +46,13 @@ def read_raw(path: Path, limits: Limits) -> Decoded:
     )
 
 
-def _run(path: Path, limits: Limits, wish: str) -> tuple[dict[str, Any], Samples]:
-    with tempfile.TemporaryFile() as complaints:
-        command = [sys.executable, str(_DECODER), str(path.absolute()), str(limits.pixels), wish]
-        with subprocess.Popen(
-            command, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, stderr=complaints
-        ) as child:
-            watch = threading.Timer(_PATIENCE_SECONDS, child.kill)
-            watch.start()
-            try:
-                facts, samples = _received(child, limits, wish)
-            finally:
-                watch.cancel()
-                child.kill()
-        complaints.seek(0)
-        said = complaints.read(65536).decode("utf-8", "replace")
+def _run(path: Path, limits: Limits, wish: str) -> tuple[dict[str, Any], Samples | None]:
+    arguments = [str(path.absolute()), str(limits.pixels), wish]
+    facts, samples, said = isolated.decode(_DECODER, arguments, limits)
     if any(word in said.lower() for word in _DAMAGE):
         raise UnreadableError("its sensor data are damaged or cut short")
-    if facts is None:
-        raise UnreadableError(f"LibRaw broke off (exit status {child.returncode})")
     if "error" in facts:
         raise UnreadableError(f"it cannot be developed: {facts['error'] or 'unknown reason'}")
-    return facts, samples
-
-
-def _received(
-    child: subprocess.Popen[bytes], limits: Limits, wish: str
-) -> tuple[dict[str, Any] | None, Samples]:
-    """Take the facts and the pixels from the child; no facts where it broke off."""
-    nothing = np.empty((0, 0, 3), np.uint16)
-    stream = child.stdout
-    line = stream.readline(65536) if stream else b""
-    try:
-        facts: dict[str, Any] = json.loads(line)
-    except ValueError:
-        child.wait()
-        return None, nothing
-    if wish == "info" or "error" in facts:
-        child.wait()
-        return facts, nothing
-    if not {"width", "height"} <= facts.keys():
-        child.wait()
-        return None, nothing
-    check_size(facts["width"], facts["height"], 3, 16, limits)
-    samples = np.empty((facts["height"], facts["width"], 3), np.uint16)
-    room = samples.data.cast("B")
-    taken = 0
-    while stream and taken < len(room):
-        count = stream.readinto(room[taken:])  # type: ignore[attr-defined]
-        if not count:
-            child.wait()
-            return None, nothing
-        taken += count
-    child.wait()
     return facts, samples
 
 

@@ -78,7 +78,7 @@ def main(path: str, max_pixels: int, wish: str) -> None:
     if pixels.ndim != 3 or pixels.shape[2] != 3 or pixels.min() == pixels.max():
         _fail("LibRaw gives no picture for it")
         return
-    facts["height"], facts["width"] = pixels.shape[:2]
+    facts |= {"shape": pixels.shape, "dtype": "u2"}
     sys.stdout.write(json.dumps(facts) + "\n")
     sys.stdout.flush()
     sys.stdout.buffer.write(np.ascontiguousarray(pixels, np.uint16).data)

@@ -133,9 +133,6 @@ def _decode(path: Path, kind: Kind, limits: Limits) -> Decoded:
         return raw.read_raw(path, limits)
     if kind != "tiff":
         return raster.read_raster(path, kind, limits)
-    if tiff.is_old_jpeg(path):
-        # libtiff, through Pillow, is the only decoder at hand for compression 6.
-        return raster.read_raster(path, kind, limits)
     return tiff.read_tiff(path, limits)
 
 

@@ -10,11 +10,12 @@ from typing import Any
 import numpy as np
 import tifffile
 
-from dinplug.imaging import ifd, metadata, xmp
+from dinplug.imaging import ifd, isolated, metadata, xmp
 from dinplug.imaging.decoded import Decoded, Limits, UnreadableError, check_size
 from dinplug.imaging.metadata import Metadata
 from dinplug.imaging.photo import AlphaKind, ColourModel, PhotoInfo, SampleFormat, Samples
 
+_DECODER = Path(__file__).with_name("tiff_decoder.py")
 _MIN_IS_WHITE, _MIN_IS_BLACK, _RGB, _PALETTE, _SEPARATED, _YCBCR = 0, 1, 2, 3, 5, 6
 _CIELAB, _ICCLAB = 8, 9
 _CHANNELS = {
@@ -31,21 +32,12 @@ _COMPRESSION_NAMES = {
     32773: "packbits",
     50000: "zstd",
 }
-_COMPRESSION = 259
 _XMP, _IPTC, _RESOURCES, _ICC, _INK_SET = 700, 33723, 34377, 34675, 332
 
 
 def open_tiff(path: Path) -> tifffile.TiffFile:
     """Open a TIFF by its content, whatever its name."""
     return tifffile.TiffFile(path, name=path.name)
-
-
-def is_old_jpeg(path: Path) -> bool:
-    """Say whether the first page is compressed by the old JPEG scheme (TIFF 6.0, section 22)."""
-    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as view:
-        reader = ifd.TagReader(view)
-        compression = reader.directory(reader.first).tags.get(_COMPRESSION)
-    return compression is not None and compression.integers()[:1] == (OLD_JPEG,)
 
 
 def tiff_info(path: Path) -> PhotoInfo:
@@ -70,7 +62,7 @@ def read_tiff(path: Path, limits: Limits) -> Decoded:
         check_size(int(page.imagewidth), int(page.imagelength), int(page.samplesperpixel),
                    int(page.bitspersample), limits)  # fmt: skip
         _check_data(page, path.stat().st_size)
-        samples = _channels_last(page, page.asarray())
+        samples = _samples(path, page, limits)
         pages = _count_pictures(file)
         decoded = _decoded(page, samples)
         decoded.big = bool(file.is_bigtiff)
@@ -114,16 +106,23 @@ def _check_data(page: Any, file_size: int) -> None:
             raise UnreadableError("pixel data are missing")
 
 
-def _channels_last(page: Any, samples: Samples) -> Samples:
-    if samples.dtype == np.bool_:
-        samples = samples.astype(np.uint8)
-    if page.axes == "YX":
-        return samples[..., None]
-    if page.axes == "SYX":
-        return np.moveaxis(samples, 0, 2)
-    if page.axes == "YXS":
-        return samples
-    raise UnreadableError(f"its dimensions {page.axes} are not those of a picture")
+def _samples(path: Path, page: Any, limits: Limits) -> Samples:
+    """Return the samples (H, W, C); whatever needs a decoder goes to a process of its own."""
+    if page.axes not in ("YX", "SYX", "YXS"):
+        raise UnreadableError(f"its dimensions {page.axes} are not those of a picture")
+    samples: Samples | None
+    if page.compression == 1 and page.bitspersample in (8, 16, 32, 64):
+        samples = page.asarray()
+        samples = np.moveaxis(samples, 0, 2) if page.axes == "SYX" else samples
+    else:
+        facts, samples, _ = isolated.decode(_DECODER, [str(path.absolute())], limits)
+        if samples is None:
+            raise UnreadableError(f"damaged or unsupported file ({facts.get('error')})")
+    samples = samples if samples.ndim == 3 else samples[..., None]
+    wanted = (page.imagelength, page.imagewidth, page.samplesperpixel)
+    if samples.shape != wanted:
+        raise UnreadableError("its samples do not match its header")
+    return samples
 
 
 def _count_pictures(file: tifffile.TiffFile) -> int:
