@@ -109,8 +109,10 @@ class Photo:
     """An upright photo.
 
     `rgb` float32 (H, W, 3): display-encoded RGB in the photo's own colour space (that of
-    `source.profile`, sRGB where there is none), nominally 0..1; values outside occur for
-    float sources and survive. `alpha` float32 (H, W): straight, 0..1.
+    `source.profile`; sRGB where there is none, and for CMYK and Lab, which are converted back
+    when written), nominally 0..1; values outside occur for float and Lab sources and survive.
+    Every value is finite, and clear pixels have the colour of their surroundings (`Held`).
+    `alpha` float32 (H, W): straight, 0..1. The arrays are not to be written to.
     """
 
     rgb: F32Image

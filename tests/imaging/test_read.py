@@ -183,6 +183,38 @@ def test_missing_strip_is_refused(tmp_path: Path) -> None:
         read_photo(path)
 
 
+@pytest.mark.parametrize("seed", range(6))
+@pytest.mark.parametrize("compression", ["lzw", "zlib", "packbits", "zstd"])
+def test_damaged_samples_cost_the_photo_and_not_the_run(
+    compression: str, seed: int, tmp_path: Path
+) -> None:
+    """Some of these crash a decoder; it must take nothing else down."""
+    path = tiff_of(tmp_path, COLOUR_8 // 32, photometric="rgb", compression=compression)
+    with tifffile.TiffFile(path) as file:
+        start, size = file.pages.first.dataoffsets[0], file.pages.first.databytecounts[0]
+    data = bytearray(path.read_bytes())
+    noise = np.random.default_rng(seed)
+    for at in noise.integers(start, start + size, 5):
+        data[at] = noise.integers(256)
+    path.write_bytes(data)
+    try:
+        photo = read_photo(path)
+    except ReadError as error:
+        assert str(error).startswith(f"{path}: damaged")
+    else:
+        assert photo.rgb.shape == COLOUR_8.shape
+
+
+def test_crashing_tiff_decoder(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    script = tmp_path / "decoder.py"
+    script.write_text("import os; os.abort()")
+    monkeypatch.setattr("dinplug.imaging.tiff._DECODER", script)
+    with pytest.raises(ReadError, match="damaged file: its decoder broke off"):
+        read_photo(tiff_of(tmp_path, COLOUR_8, photometric="rgb", compression="lzw"))
+    # Samples that need no decoder are read here.
+    assert read_photo(tiff_of(tmp_path, COLOUR_8, photometric="rgb")).width == 13
+
+
 @pytest.mark.parametrize(
     ("make", "reason"),
     [
