@@ -12,6 +12,7 @@ from torch.overrides import TorchFunctionMode
 
 from dinplug.networks.stages import StagedNetwork, total_parameters
 from dinplug.specs import NetworkSpec, build_network
+from dinplug.weights_file import shown
 
 
 @lru_cache(maxsize=64)
@@ -25,7 +26,7 @@ def misfits(spec: NetworkSpec, state: dict[str, Tensor]) -> list[str]:
     wanted = {key: tuple(value.shape) for key, value in _without_values(spec).state_dict().items()}
     return (
         [f"missing {key}" for key in wanted if key not in state]
-        + [f"unexpected {key}" for key in state if key not in wanted]
+        + [f"unexpected {shown(key)}" for key in state if key not in wanted]
         + [
             f"mismatched {key} (has {tuple(state[key].shape)}, wants {shape})"
             for key, shape in wanted.items()

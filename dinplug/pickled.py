@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from dinplug.errors import CheckpointError
-from dinplug.weights_file import first_line
+from dinplug.weights_file import first_line, shown
 
 DAMAGE = (
     pickle.UnpicklingError,
@@ -113,7 +113,7 @@ class _Claims(pickle._Unpickler):
             return _rebuilt_parameter
         if module == "torch" and name in ITEM_SIZES:
             return _StorageType(ITEM_SIZES[name])
-        asked = " ".join(f"{module}.{name}".split())[:80]
+        asked = shown(f"{module}.{name}", 80)
         raise CheckpointError(
             f"{self.file} asks for {asked}, which weights never need: it may be hostile, "
             "nothing of it was run"

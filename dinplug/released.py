@@ -12,7 +12,7 @@ from dinplug.errors import CheckpointError
 from dinplug.networks import aidn, din, imdn, msfin_released
 from dinplug.networks.din import DINSpec
 from dinplug.specs import NetworkSpec
-from dinplug.weights_file import State, as_float32
+from dinplug.weights_file import State, as_float32, shown
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -28,7 +28,7 @@ def state_dict_of(checkpoint: object, file: Path) -> State:
         raise CheckpointError(f"{file} holds no state dict: is it a checkpoint of a network?")
     for key, value in checkpoint.items():
         if not isinstance(key, str) or not isinstance(value, Tensor):
-            raise CheckpointError(f"{file} holds {str(key)[:40]!r}, which is no tensor of weights")
+            raise CheckpointError(f"{file} holds {shown(str(key))}, which is no tensor of weights")
     prefix = "module." if all(key.startswith("module.") for key in checkpoint) else ""
     return as_float32({k.removeprefix(prefix): v for k, v in checkpoint.items()}, file)
 
@@ -49,7 +49,7 @@ def identify(state: State, file: Path) -> tuple[NetworkSpec, State]:
         return interleaved, din.from_released(state)
     raise CheckpointError(
         f"{file} is of no network that dinplug knows (IMDN, IMDN_AS, MSFIN, MSFIN-S, RFDN, ARFDN, "
-        f"AIDN, DIN); its first key is {next(iter(state))[:60]}"
+        f"AIDN, DIN); its first key is {shown(next(iter(state)))}"
     )
 
 

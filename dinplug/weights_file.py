@@ -52,10 +52,10 @@ def as_float32(tensors: Mapping[str, Tensor], file: Path) -> State:
     state = {}
     for key, value in tensors.items():
         if not value.is_floating_point():
-            raise CheckpointError(f"{file} holds {value.dtype} values in {key}, not weights")
+            raise CheckpointError(f"{file} holds {value.dtype} values in {shown(key)}, not weights")
         state[key] = value.detach().to(torch.float32).contiguous()
         if not bool(torch.isfinite(state[key]).all()):
-            raise CheckpointError(f"{file} holds NaN or infinite values in {key}: damaged weights")
+            raise CheckpointError(f"{file} is damaged: NaN or infinite values in {shown(key)}")
     return state
 
 
@@ -96,4 +96,9 @@ def sha256(content: bytes) -> str:
 def first_line(error: BaseException) -> str:
     """What an error says, on one line and not too long."""
     lines = str(error).splitlines()
-    return lines[0][:120] if lines else type(error).__name__
+    return shown(lines[0], 120) if lines else type(error).__name__
+
+
+def shown(text: str, most: int = 60) -> str:
+    """Text from a foreign file as a message may print it: short, no control characters."""
+    return "".join(c if c.isprintable() else "?" for c in text[:most])
