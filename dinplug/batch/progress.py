@@ -105,6 +105,7 @@ class TerminalView(View):
         self._photos: TaskID | None = None
         self._present: TaskID | None = None
         self._settled = 0
+        self._refused: int | None = None
 
     def __enter__(self) -> "TerminalView":
         self._bars.start()
@@ -122,17 +123,17 @@ class TerminalView(View):
         if isinstance(event, RunStarted):
             self._photos = self._bars.add_task("photos", total=event.photos, detail="")
             self._present = self._bars.add_task("", total=1, detail="")
-            self._advance(0)
+            self._advance()
         elif isinstance(event, PhotoStarted):
             self._begin(event)
         elif isinstance(event, PhotoProgress):
             self._follow(event)
         elif isinstance(event, PhotoDone):
             self._settled += 1
-            self._advance(0)
+            self._advance()
         elif isinstance(event, PhotoFailed):
             self._settled += 1
-            self._advance(0)
+            self._advance()
             failure = for_display(f"failed: {about(event.source, event.reason)}")
             self._bars.console.print(Text(failure, style="red"))
         elif isinstance(event, RunFinished) and self._present is not None:
@@ -140,6 +141,8 @@ class TerminalView(View):
             self._present = None
 
     def _begin(self, event: PhotoStarted) -> None:
+        if self._refused is None:
+            self._refused = self._settled  # photos that failed before any was begun
         if self._present is not None:
             name = printable(Path(event.source).name)
             self._bars.reset(self._present, description=name, total=None, detail="reading")
@@ -150,15 +153,16 @@ class TerminalView(View):
         self._bars.update(
             self._present, total=event.total, completed=event.done, detail=event.stage
         )
-        self._advance(event.done / event.total if event.total else 0)
+        begun = (self._refused or 0) + event.index
+        self._advance(begun + (event.done / event.total if event.total else 0))
 
-    def _advance(self, fraction: float) -> None:
-        """Move the bar of the photos; the present photo counts as far as it has come."""
+    def _advance(self, reached: float = 0) -> None:
+        """Move the bar of the photos to `reached`, at least to the photos that are settled."""
         if self._photos is None:
             return
         total = self._bars.tasks[0].total or 0
         detail = f"{min(self._settled, int(total))}/{int(total)}"
-        self._bars.update(self._photos, completed=self._settled + fraction, detail=detail)
+        self._bars.update(self._photos, completed=max(self._settled, reached), detail=detail)
 
 
 def choose_view(as_json: bool, output: TextIO, messages: TextIO) -> View:
