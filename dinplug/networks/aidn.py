@@ -172,8 +172,8 @@ class AIDN(DistillationNetwork):
             (pooled,),
             lambda x: (esa.pool(x.maps[0]),),
             grid=POOLED_GRID,
-            # A first tile is FIELD, not STRIDE pixels wide: the inputs count more than once.
-            workspace=self.features * (FIELD**2 - STRIDE**2) + esa.width * FIELD**2,
+            # Fields of neighbouring tiles overlap: as if the inputs were there twice.
+            workspace=(self.features + 2 * esa.width) * STRIDE**2,
         )
         yield Stage(
             f"mask {number}",
