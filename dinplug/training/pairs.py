@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -14,7 +14,8 @@ from torch import Tensor
 
 from dinplug.training.degradations.camera import record
 from dinplug.training.degradations.depth import sample_depth
-from dinplug.training.degradations.haze import apply_haze, sample_haze
+from dinplug.training.degradations.filters import smooth_field
+from dinplug.training.degradations.haze import Haze, apply_haze, sample_haze
 from dinplug.training.photos import random_window
 from dinplug.training.scenes.interior import render_interior
 from dinplug.training.scenes.pool import LandscapePool
@@ -66,7 +67,14 @@ class HazePairs:
             if rng.uniform() < self.skies:
                 clean, depth = add_sky(rng, clean, depth)
         clean = expose(rng, clean)
-        return record(rng, apply_haze(clean, depth, sample_haze(rng, depth))), clean
+        haze = sample_haze(rng, depth)
+        if rng.uniform() < 0.6:
+            haze = _like_the_sky(haze, clean, depth)
+        glow = None
+        if rng.uniform() < 0.15:
+            spread = np.float32(rng.uniform(0, 0.4))
+            glow = 1 + spread * (smooth_field(rng, self.crop, self.crop, 2) - np.float32(0.6))
+        return record(rng, apply_haze(clean, depth, haze, glow)), clean
 
     def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
         """Return pairs `first` to `first + size - 1` as two tensors (size, 3, crop, crop)."""
@@ -90,6 +98,20 @@ class HazePairs:
 
     def _window(self, rng: np.random.Generator, size: int) -> F32:
         return random_window(rng, self.photos[int(rng.integers(len(self.photos)))], size)
+
+
+def _like_the_sky(haze: Haze, clean: F32, depth: F32) -> Haze:
+    """Take the airlight from a bright, nearly grey sky, where the picture has one.
+
+    Airlight is what the sky at the horizon looks like, so a white sky stays as it is.
+    """
+    far = depth >= 1
+    if far.mean() < 0.05:
+        return haze
+    red, green, blue = (float(c) for c in clean[far].mean(0))
+    if min(red, green, blue) < 0.5 or max(red, green, blue) - min(red, green, blue) > 0.12:
+        return haze
+    return replace(haze, airlight=(red, green, blue))
 
 
 def expose(rng: np.random.Generator, picture: F32) -> F32:

@@ -49,19 +49,23 @@ def transmission(depth: F32, beta: float) -> F32:
     return np.asarray(np.exp(np.float32(-beta) * depth), np.float32)
 
 
-def apply_haze(clean: F32, depth: F32, haze: Haze) -> F32:
+def apply_haze(clean: F32, depth: F32, haze: Haze, glow: F32 | None = None) -> F32:
     """Put haze over a clean picture.
 
     Args:
         clean: display-encoded RGB (H, W, 3) in 0..1.
         depth: distance (H, W) >= 0, in the unit that `haze.beta` is per.
         haze: what to put over it.
+        glow: factor on the airlight (H, W) at each place; lamps and gaps in the clouds make haze
+            brighter in one corner than in another. None for 1 everywhere.
 
     Returns:
         The hazy picture, display-encoded RGB (H, W, 3) in 0..1.
     """
     t = transmission(depth, haze.beta)[..., None]
     airlight = np.array(haze.airlight, np.float32)
+    if glow is not None:
+        airlight = np.asarray(np.clip(airlight * glow[..., None], 0, 1), np.float32)
     if not haze.linear:
         return (clean * t + airlight * (1 - t)).astype(np.float32)
     return linear_to_srgb(srgb_to_linear(clean) * t + srgb_to_linear(airlight) * (1 - t))

@@ -149,8 +149,8 @@ def _water(terrain: Terrain, sky: Sky, views: F32, x: F32, z: F32, footprint: F3
     """Linear RGB of water: the sky, and roughly the far shore, mirrored in small waves."""
     waves = terrain.noise
     calm = 1 / (1 + footprint * 4)
-    tilt_x = 0.02 * calm * waves.fractal(x, z * np.float32(0.3), 9.0, 4, footprint)
-    tilt_z = 0.03 * waves.fractal(x + 50, z * np.float32(0.3), 14.0, 5, footprint * 0.3)
+    tilt_x = 0.01 * calm * waves.fractal(x, z * np.float32(0.3), 9.0, 4, footprint)
+    tilt_z = 0.012 * waves.fractal(x + 50, z * np.float32(0.3), 40.0, 6, footprint * 1.5)
     mirrored = views.copy()
     mirrored[..., 0] += tilt_x
     mirrored[..., 1] = np.abs(views[..., 1] + tilt_z)

@@ -1,0 +1,32 @@
+"""What files add to a photo."""
+
+import numpy as np
+
+from dinplug.training.degradations.camera import jpeg, record
+
+
+def ramp() -> np.ndarray:
+    row = np.linspace(0, 1, 64, dtype=np.float32)
+    return np.stack([np.tile(row, (64, 1))] * 3, -1)
+
+
+def test_recorded_pictures_stay_close_and_in_range():
+    picture = ramp()
+    for seed in range(20):
+        recorded = record(np.random.default_rng(seed), picture)
+        assert recorded.dtype == np.float32
+        assert recorded.min() >= 0
+        assert recorded.max() <= 1
+        # Noise of at most two levels' deviation, JPEG of quality 70 or better.
+        assert np.abs(recorded - picture).mean() < 3 / 255
+
+
+def test_recording_is_deterministic():
+    one, two = (record(np.random.default_rng(5), ramp()) for _ in range(2))
+    assert np.array_equal(one, two)
+
+
+def test_jpeg_loses_more_at_lower_quality():
+    picture = np.random.default_rng(1).uniform(0, 1, (32, 32, 3)).astype(np.float32)
+    errors = [np.abs(jpeg(picture, quality) - picture).mean() for quality in (30, 60, 90)]
+    assert errors[0] > errors[1] > errors[2] > 0
