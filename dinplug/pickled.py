@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from dinplug.errors import CheckpointError
-from dinplug.weights_file import first_line, shown
+from dinplug.weights_file import shown
 
 DAMAGE = (
     pickle.UnpicklingError,
@@ -71,10 +71,14 @@ def read_pickled(content: bytes, file: Path) -> object:
         else:
             _check_legacy(content, file)
         return torch.load(io.BytesIO(content), map_location="cpu", weights_only=True)
+    except ContradictionError as error:
+        raise CheckpointError(f"{file} is damaged: {error}; download it again") from error
     except DAMAGE as error:
-        raise CheckpointError(
-            f"{file} is damaged or no weights file ({first_line(error)}): download it again"
-        ) from error
+        raise CheckpointError(f"{file} is damaged or no weights file: download it again") from error
+
+
+class ContradictionError(ValueError):
+    """A checkpoint contradicts itself; the message says how."""
 
 
 @dataclass(frozen=True)
@@ -123,7 +127,7 @@ class _Claims(pickle._Unpickler):
         """Note the size of a storage."""
         kind, storage_type, key, _, count = pid[:5]
         if kind != "storage" or not isinstance(count, int) or count < 0:
-            raise ValueError("a storage is described wrongly")
+            raise ContradictionError("a storage is described wrongly")
         storage = _Storage(storage_type.item_size, count)
         self.storages[str(key)] = storage.item_size * count
         return storage
@@ -134,7 +138,7 @@ def _rebuilt_tensor(
 ) -> None:
     """Check that a tensor lies in its storage, value for value."""
     if min((*size, *stride, offset, 0)) < 0 or offset + math.prod(size) > storage.count:
-        raise ValueError("a tensor is larger than its storage")
+        raise ContradictionError("a tensor is larger than its storage")
 
 
 def _rebuilt_parameter(data: object, *_: object) -> object:
@@ -152,7 +156,7 @@ def _check_legacy(content: bytes, file: Path) -> None:
     claims.load()
     _Claims(stream, file).load()
     if sum(claims.storages.values()) > len(content) - stream.tell():
-        raise ValueError("it ends before its last values")
+        raise ContradictionError("it ends before its last values")
 
 
 def _check_zip(content: bytes, file: Path) -> None:
@@ -160,7 +164,7 @@ def _check_zip(content: bytes, file: Path) -> None:
     with zipfile.ZipFile(io.BytesIO(content)) as archive:
         sizes = {info.filename: info.file_size for info in archive.infolist()}
         if any(info.compress_type != zipfile.ZIP_STORED for info in archive.infolist()):
-            raise ValueError("its records are compressed, which PyTorch never does")
+            raise ContradictionError("its records are compressed, which PyTorch never does")
         pickles = [name for name in sizes if name.endswith("/data.pkl")]
         if len(pickles) != 1 or sum(sizes.values()) > len(content):
             raise ValueError("it is no PyTorch archive")
@@ -169,4 +173,4 @@ def _check_zip(content: bytes, file: Path) -> None:
         folder = pickles[0].removesuffix("data.pkl")
         for key, claimed in claims.storages.items():
             if sizes.get(f"{folder}data/{key}") != claimed:
-                raise ValueError("a record has another size than claimed")
+                raise ContradictionError("a record has another size than claimed")

@@ -1,0 +1,39 @@
+"""The weights that come with dinplug: whole, described, and of a model in the table."""
+
+from pathlib import Path
+
+import pytest
+import torch
+from safetensors.torch import load_file
+
+from dinplug.checkpoints import load_model
+from dinplug.fitting import count_parameters
+from dinplug.folders import bundled_folder
+from dinplug.specs import MODELS
+
+FILES = sorted(bundled_folder().glob("*.safetensors"))
+
+
+def test_there_are_weights_for_dehazing() -> None:
+    assert load_model(task="dehaze").name in {file.stem for file in FILES}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_bundled_weights_are_what_their_card_states(file: Path) -> None:
+    model = load_model(file.stem)
+    assert file.stem in MODELS
+    assert model.card.weights_sha256 == model.weights_sha256
+    assert model.card.licence and model.card.source
+    assert {"data", "training"} <= set(model.card.notes)
+    assert count_parameters(model.card.network) <= 2_000_000
+    assert {value.dtype for value in load_file(file).values()} == {torch.float16}
+
+
+@pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
+def test_bundled_weights_restore(file: Path) -> None:
+    network = load_model(file.stem).network
+    image = torch.rand(1, 3, 32, 40)
+    with torch.no_grad():
+        restored = network(image)
+    assert restored.shape == (1, 3, network.scale * 32, network.scale * 40)
+    assert torch.isfinite(restored).all()
