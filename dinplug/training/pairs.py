@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -82,7 +82,7 @@ class HazePairs:
         hazy, clean = (np.stack(side).transpose(0, 3, 1, 2) for side in zip(*pairs, strict=True))
         return torch.from_numpy(hazy.copy()), torch.from_numpy(clean.copy())
 
-    def batches(self, step: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
+    def batches(self, step: int, size: int) -> Generator[tuple[Tensor, Tensor], None, None]:
         """Yield batch after batch from number `step` on, made ahead in a thread of its own."""
         with ThreadPoolExecutor(1) as maker:
             ahead: list[Future[tuple[Tensor, Tensor]]] = []

@@ -1,6 +1,7 @@
 """Exported weights: float16 that changes nothing visible, and an honest card."""
 
 import hashlib
+from pathlib import Path
 
 import pytest
 import torch
@@ -34,7 +35,9 @@ def probe() -> torch.Tensor:
     return torch.rand(2, 3, 32, 32, generator=torch.Generator().manual_seed(0))
 
 
-def test_weights_and_card_come_back(tmp_path, weights, card):
+def test_weights_and_card_come_back(
+    tmp_path: Path, weights: dict[str, torch.Tensor], card: ModelCard
+) -> None:
     file = export_weights(card, weights, tmp_path, probe())
     assert file.name == "tiny.safetensors"
     stored = load_file(file)
@@ -48,7 +51,9 @@ def test_weights_and_card_come_back(tmp_path, weights, card):
     assert sorted(f.name for f in tmp_path.iterdir()) == ["tiny.json", "tiny.safetensors"]
 
 
-def test_weights_that_float16_would_change_are_refused(tmp_path, weights, card):
+def test_weights_that_float16_would_change_are_refused(
+    tmp_path: Path, weights: dict[str, torch.Tensor], card: ModelCard
+) -> None:
     weights["upsampler.to_rgb.weight"] = weights["upsampler.to_rgb.weight"] * 1e4
     assert rounding_effect(SPEC, weights, probe()) >= 1 / 255
     with pytest.raises(CheckpointError, match="float16 changes the output"):
@@ -56,13 +61,13 @@ def test_weights_that_float16_would_change_are_refused(tmp_path, weights, card):
     assert not list(tmp_path.iterdir())
 
 
-def test_weights_beyond_float16_are_refused(weights):
+def test_weights_beyond_float16_are_refused(weights: dict[str, torch.Tensor]) -> None:
     weights["upsampler.to_rgb.bias"] = torch.full((3,), 1e6)
     with pytest.raises(CheckpointError, match="to_rgb"):
         half_precision(weights)
 
 
-def test_credits_name_only_what_was_used(tmp_path):
+def test_credits_name_only_what_was_used(tmp_path: Path) -> None:
     manifest = tmp_path / "manifest.csv"
     manifest.write_text(
         "file,class,licence,source_repo,source_path\n"

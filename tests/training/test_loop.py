@@ -11,12 +11,12 @@ from pathlib import Path
 
 import pytest
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from dinplug.errors import CheckpointError, Interrupted, UsageError
 from dinplug.networks.din import DINSpec
-from dinplug.training.loop import LOG_FILE, STATE_FILE, Trainer, rate_at
-from dinplug.training.recipe import Recipe
+from dinplug.training.loop import LOG_FILE, STATE_FILE, LogLine, Trainer, rate_at
+from dinplug.training.recipe import Precision, Recipe
 from dinplug.training.state import load_state, save_state
 
 TINY = Recipe(
@@ -67,7 +67,7 @@ def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
     return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
 
 
-def test_loss_goes_down(tmp_path):
+def test_loss_goes_down(tmp_path: Path) -> None:
     trainer = Trainer(replace(TINY, steps=300, rate=1e-2), tmp_path)
     trainer.run(Veil())
     lines = [json.loads(line) for line in (tmp_path / LOG_FILE).read_text().splitlines()]
@@ -76,7 +76,7 @@ def test_loss_goes_down(tmp_path):
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, precision):
+def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, precision: Precision) -> None:
     recipe = replace(TINY, precision=precision)
     whole = Trainer(recipe, tmp_path / "whole")
     whole.run(Veil())
@@ -95,7 +95,7 @@ def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path, precision):
     assert all(same(moments[0][key], moments[1][key]) for key in moments[0])
 
 
-def test_a_kill_loses_nothing_older_than_the_last_checkpoint(tmp_path):
+def test_a_kill_loses_nothing_older_than_the_last_checkpoint(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
         "from pathlib import Path\n"
@@ -123,33 +123,33 @@ def test_a_kill_loses_nothing_older_than_the_last_checkpoint(tmp_path):
     assert trainer.step >= seen
 
 
-def test_no_minutes_train_nothing_but_leave_a_checkpoint(tmp_path):
+def test_no_minutes_train_nothing_but_leave_a_checkpoint(tmp_path: Path) -> None:
     Trainer(TINY, tmp_path).run(Veil(), minutes=0)
     assert load_state(tmp_path / STATE_FILE).step == 0
 
 
-def test_validation_sees_averaged_weights_and_leaves_the_trained_ones(tmp_path):
+def test_validation_sees_averaged_weights_and_leaves_the_trained_ones(tmp_path: Path) -> None:
     trainer = Trainer(replace(TINY, steps=4), tmp_path)
     seen: list[dict[str, Tensor]] = []
-    trainer.run(
-        Veil(),
-        validate=lambda network: (
-            seen.append({k: v.clone() for k, v in network.state_dict().items()}) or {"psnr": 1.0}
-        ),
-    )
+
+    def look(network: nn.Module) -> LogLine:
+        seen.append({k: v.clone() for k, v in network.state_dict().items()})
+        return {"psnr": 1.0}
+
+    trainer.run(Veil(), validate=look)
     state = load_state(tmp_path / STATE_FILE)
     assert len(seen) == 1
     assert same(seen[0], state.average)
     assert not same(state.average, state.network)
 
 
-def test_the_untrained_network_is_the_identity(tmp_path):
+def test_the_untrained_network_is_the_identity(tmp_path: Path) -> None:
     hazy, _ = next(Veil().batches(0, 2))
     with torch.inference_mode():
         assert torch.equal(Trainer(TINY, tmp_path).network(hazy), hazy)
 
 
-def test_starting_weights_are_taken_only_by_a_new_run(tmp_path):
+def test_starting_weights_are_taken_only_by_a_new_run(tmp_path: Path) -> None:
     Trainer(TINY, tmp_path / "first").run(Veil())
     weights = load_state(tmp_path / "first" / STATE_FILE).average
     second = Trainer(TINY, tmp_path / "second", weights)
@@ -162,13 +162,13 @@ def test_starting_weights_are_taken_only_by_a_new_run(tmp_path):
         Trainer(wider, tmp_path / "third", weights)
 
 
-def test_a_damaged_checkpoint_is_named(tmp_path):
+def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
     (tmp_path / STATE_FILE).write_bytes(b"PK not really")
     with pytest.raises(CheckpointError, match=r"state\.pt"):
         Trainer(TINY, tmp_path)
 
 
-def test_states_come_back_as_they_were_saved(tmp_path):
+def test_states_come_back_as_they_were_saved(tmp_path: Path) -> None:
     trainer = Trainer(TINY, tmp_path)
     trainer.run(Veil())
     state = load_state(tmp_path / STATE_FILE)
@@ -177,7 +177,7 @@ def test_states_come_back_as_they_were_saved(tmp_path):
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_rate_rises_then_falls_to_its_end():
+def test_the_rate_rises_then_falls_to_its_end() -> None:
     recipe = replace(TINY, steps=100, warmup=10)
     rates = [rate_at(recipe, step) for step in range(101)]
     assert rates[0] == pytest.approx(recipe.rate / 10)

@@ -32,7 +32,7 @@ def pairs(photos: list[Path]) -> HazePairs:
     return HazePairs(photos, 32, 5, 0.3, 0.5, pool, 0.3)
 
 
-def test_pairs_are_in_range(pairs):
+def test_pairs_are_in_range(pairs: HazePairs) -> None:
     for number in range(25):
         for side in pairs.pair(number):
             assert side.shape == (32, 32, 3)
@@ -40,14 +40,14 @@ def test_pairs_are_in_range(pairs):
             assert 0 <= side.min() <= side.max() <= 1
 
 
-def test_pairs_differ_by_number_and_seed_only(pairs, photos):
+def test_pairs_differ_by_number_and_seed_only(pairs: HazePairs, photos: list[Path]) -> None:
     hazy, clean = pairs.pair(7)
     assert np.array_equal(pairs.pair(7)[0], hazy)
     assert not np.array_equal(pairs.pair(8)[1], clean)
     assert not np.array_equal(HazePairs(photos, 32, 6).pair(7)[1], clean)
 
 
-def test_batches_go_on_from_any_step(pairs):
+def test_batches_go_on_from_any_step(pairs: HazePairs) -> None:
     stream = pairs.batches(0, 2)
     next(stream)
     hazy, clean = next(stream)
@@ -60,13 +60,13 @@ def test_batches_go_on_from_any_step(pairs):
     assert torch.equal(again[1], clean)
 
 
-def test_psnr_of_a_known_error():
+def test_psnr_of_a_known_error() -> None:
     clean = torch.full((1, 3, 4, 4), 0.5)
     assert float(psnr(clean + 0.1, clean)) == pytest.approx(20.0, abs=1e-4)
     assert float(psnr(clean, clean)) == 60.0
 
 
-def test_validation_compares_input_and_output_with_the_clean_picture(pairs):
+def test_validation_compares_input_and_output_with_the_clean_picture(pairs: HazePairs) -> None:
     score = validate(nn.Identity(), pairs, 2, 3)
     assert score.hazy == score.restored
     expected = [psnr(hazy, clean) for hazy, clean in (pairs.batch(0, 3), pairs.batch(3, 3))]

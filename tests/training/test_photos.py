@@ -24,23 +24,23 @@ def folder(tmp_path: Path) -> Path:
     return photos
 
 
-def test_only_the_wanted_licence_classes_are_listed(folder):
+def test_only_the_wanted_licence_classes_are_listed(folder: Path) -> None:
     assert [f.name for f in list_photos(folder, ("A", "B"))] == ["a_1.png", "b_1.png"]
     assert [f.name for f in list_photos(folder, ())] == ["a_1.png", "a_2.png", "b_1.png"]
 
 
-def test_classes_need_a_manifest(folder):
+def test_classes_need_a_manifest(folder: Path) -> None:
     (folder.parent / "manifest.csv").unlink()
     with pytest.raises(UsageError, match=r"manifest\.csv"):
         list_photos(folder, ("A",))
 
 
-def test_an_empty_folder_is_refused(tmp_path):
+def test_an_empty_folder_is_refused(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="no photos"):
         list_photos(tmp_path, ())
 
 
-def test_all_cuts_of_a_photo_are_on_one_side():
+def test_all_cuts_of_a_photo_are_on_one_side() -> None:
     files = [Path(f"set_{n:03d}_{cut}.jpg") for n in range(300) for cut in ("v", "c1")]
     training, held_out = split_held_out(files)
     assert sorted(training + held_out) == sorted(files)
@@ -50,7 +50,7 @@ def test_all_cuts_of_a_photo_are_on_one_side():
     assert 2 <= len(stems[1]) <= 36
 
 
-def test_windows_have_the_asked_size_and_range(folder):
+def test_windows_have_the_asked_size_and_range(folder: Path) -> None:
     for seed in range(5):
         window = random_window(np.random.default_rng(seed), folder / "a_1.png", 32)
         assert window.shape == (32, 32, 3)
@@ -58,11 +58,11 @@ def test_windows_have_the_asked_size_and_range(folder):
         assert 0 <= window.min() < window.max() <= 1
 
 
-def test_photos_smaller_than_a_window_are_enlarged(folder):
+def test_photos_smaller_than_a_window_are_enlarged(folder: Path) -> None:
     assert random_window(np.random.default_rng(0), folder / "a_1.png", 96).shape == (96, 96, 3)
 
 
-def test_a_broken_photo_is_named(tmp_path):
+def test_a_broken_photo_is_named(tmp_path: Path) -> None:
     broken = tmp_path / "broken.jpg"
     broken.write_bytes(b"no photo at all")
     with pytest.raises(ReadError, match=r"broken\.jpg"):

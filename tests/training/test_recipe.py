@@ -12,7 +12,7 @@ from dinplug.training.recipe import read_recipe
 BUNDLED = Path(str(resources.files("dinplug.training") / "recipes" / "dehaze.toml"))
 
 
-def test_the_bundled_recipe_trains_at_most_two_million_parameters():
+def test_the_bundled_recipe_trains_at_most_two_million_parameters() -> None:
     recipe = read_recipe(BUNDLED)
     assert recipe.task == "dehaze"
     assert recipe.network.strided
@@ -31,7 +31,7 @@ def test_the_bundled_recipe_trains_at_most_two_million_parameters():
         ('task = "dehaze"', 'task = "cook"', "task = 'cook'"),
     ],
 )
-def test_mistakes_are_named(tmp_path, old, new, message):
+def test_mistakes_are_named(tmp_path: Path, old: str, new: str, message: str) -> None:
     text = BUNDLED.read_text(encoding="utf-8")
     assert old in text
     file = tmp_path / "recipe.toml"
@@ -40,6 +40,6 @@ def test_mistakes_are_named(tmp_path, old, new, message):
         read_recipe(file)
 
 
-def test_a_missing_recipe_is_named(tmp_path):
+def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match=r"none\.toml"):
         read_recipe(tmp_path / "none.toml")

@@ -1,16 +1,19 @@
 """What files add to a photo."""
 
 import numpy as np
+from numpy.typing import NDArray
 
 from dinplug.training.degradations.camera import jpeg, record
 
+F32 = NDArray[np.float32]
 
-def ramp() -> np.ndarray:
+
+def ramp() -> F32:
     row = np.linspace(0, 1, 64, dtype=np.float32)
     return np.stack([np.tile(row, (64, 1))] * 3, -1)
 
 
-def test_recorded_pictures_stay_close_and_in_range():
+def test_recorded_pictures_stay_close_and_in_range() -> None:
     picture = ramp()
     for seed in range(20):
         recorded = record(np.random.default_rng(seed), picture)
@@ -21,12 +24,12 @@ def test_recorded_pictures_stay_close_and_in_range():
         assert np.abs(recorded - picture).mean() < 3 / 255
 
 
-def test_recording_is_deterministic():
+def test_recording_is_deterministic() -> None:
     one, two = (record(np.random.default_rng(5), ramp()) for _ in range(2))
     assert np.array_equal(one, two)
 
 
-def test_jpeg_loses_more_at_lower_quality():
+def test_jpeg_loses_more_at_lower_quality() -> None:
     picture = np.random.default_rng(1).uniform(0, 1, (32, 32, 3)).astype(np.float32)
     errors = [np.abs(jpeg(picture, quality) - picture).mean() for quality in (30, 60, 90)]
     assert errors[0] > errors[1] > errors[2] > 0
