@@ -91,6 +91,8 @@ def _described(content: bytes, file: Path) -> tuple[ModelCard, State]:
         beside = file.with_suffix(".json")
         if beside.is_file():
             card = read_card(beside)
+            if card.weights_sha256 not in (None, digest):
+                raise CheckpointError(f"{file} is not what {beside.name} was written for")
             return replace(card, source=card.source or file.name, source_sha256=digest), tensors
         state = state_dict_of(tensors, file)
     else:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from enum import Enum
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -216,7 +216,9 @@ _TABLE = (
     ),
     _din("din-deblur", Task.DEBLUR, DINSpec(strided=True), is_default=True),
     _din("din-derain", Task.DERAIN, DINSpec(), is_default=True),
-    _din("din-dehaze-small", Task.DEHAZE, SMALL_DEHAZE, is_default=True),
+    replace(
+        _din("din-dehaze-small", Task.DEHAZE, SMALL_DEHAZE, is_default=True), title="DIN, small"
+    ),
     _din("din-dehaze", Task.DEHAZE, DINSpec(strided=True)),
 )
 

@@ -11,12 +11,14 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
+from dinplug.cards import ModelCard
 from dinplug.checkpoints import import_checkpoint, list_models, load_model, model_card
 from dinplug.errors import CheckpointError, SetupError, UsageError
 from dinplug.folders import imported_folder
 from dinplug.importing import UNKNOWN_LICENCE
 from dinplug.networks.din import DIN, DINSpec
 from dinplug.networks.imdn import IMDNSpec
+from dinplug.specs import Task
 from dinplug.weights_file import LARGEST_FILE, sha256
 from tests.checkpoint_files import hostile_files, released_imdn, saved
 from tests.networks import golden
@@ -134,6 +136,20 @@ def test_own_weights_are_imported_by_their_card(tmp_path: Path) -> None:
     image = torch.rand(1, 3, 8, 8)
     with torch.no_grad():
         assert torch.equal(model.network(image), network.eval()(image))
+
+
+def test_own_weights_must_be_the_ones_their_card_is_for(tmp_path: Path, data_home: Path) -> None:
+    spec = DINSpec(strided=True, branches=2, depth=1, blocks=1, features=8, growth=4)
+    file = tmp_path / "mine.safetensors"
+    save_file(DIN(spec).state_dict(), file)
+    card = ModelCard("mine", Task.DEHAZE, spec, "mine", weights_sha256="0" * 64)
+    file.with_suffix(".json").write_text(card.to_json())
+    with pytest.raises(CheckpointError, match=r"is not what mine\.json was written for"):
+        import_checkpoint(file)
+    assert nothing_written(data_home)
+    exact = replace(card, weights_sha256=sha256(file.read_bytes()))
+    file.with_suffix(".json").write_text(exact.to_json())
+    assert import_checkpoint(file).name == "mine"
 
 
 def test_importing_again_replaces(write: Callable[[object], Path]) -> None:
