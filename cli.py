@@ -118,7 +118,7 @@ def batch(
         if show_rehearsal(plan, restorer.plan, stop, as_json=as_json):
             sys.exit(PhotoError.exit_code)
         return
-    with shown(as_json, tuple(dict.fromkeys(job.folder for job in plan.jobs))) as emit:
+    with shown(as_json, plan.folders) as emit:
         run = BatchRun(
             plan,
             recipe,

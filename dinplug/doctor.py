@@ -36,6 +36,7 @@ def examine() -> list[Finding]:
         Finding("system", f"{platform.platform()}, {os.cpu_count()} processors"),
         *(_library(name) for name in LIBRARIES),
         *_devices(),
+        *_kernels(),
         *_weights(),
         Finding("data folder", str(user_data_folder())),
         *_hosts(),
@@ -64,6 +65,20 @@ def _devices() -> Iterator[Finding]:
         yield Finding(
             "device", f"cuda:{number}, {found.name}, {found.total_memory / 2**30:.0f} GiB"
         )
+
+
+def _kernels() -> Iterator[Finding]:
+    try:
+        from dinplug import ops
+    except ImportError:
+        return  # torch is missing, and reported
+    choice = ops.kernel_choice()
+    if ops.find_kernel("weighted_sum") is None:
+        yield Finding("kernels", "no Triton; plain torch operators run")
+        return
+    use = {"auto": "used on CUDA devices", "on": "used everywhere", "off": "switched off"}[choice]
+    version = importlib.metadata.version("triton")
+    yield Finding("kernels", f"Triton {version}, {use} (DINPLUG_KERNELS={choice})")
 
 
 def _weights() -> Iterator[Finding]:

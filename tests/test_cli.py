@@ -379,7 +379,7 @@ def test_the_doctor_names_what_there_is(
     monkeypatch.setattr("sys.platform", "linux")
     result = dinplug_says("doctor")
     assert result.exit_code == 0, result.output
-    for part in ("torch", "tiny-derain (imported)", str(tiny_models), "cpu"):
+    for part in ("torch", "kernels", "tiny-derain (imported)", str(tiny_models), "cpu"):
         assert part in result.stdout
     hosts = {line.split()[0]: line for line in result.stdout.splitlines()}
     assert str(tmp_path / "share" / "krita") in hosts["Krita"]

@@ -64,6 +64,12 @@ class BatchPlan:
     refusals: tuple[Refusal, ...] = ()
     notes: tuple[str, ...] = ()
 
+    @property
+    def folders(self) -> tuple[Path, ...]:
+        """The folders where results go or lie."""
+        jobs = (*self.jobs, *(skip.job for skip in self.skips))
+        return tuple(dict.fromkeys(job.folder for job in jobs))
+
 
 def make_plan(
     request: Request, recipe: Recipe, *, is_photo_name: IsPhotoName, suffix_of: SuffixOf
