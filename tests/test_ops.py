@@ -43,11 +43,6 @@ def test_weighted_sum_is_a_depthwise_convolution_of_each_input() -> None:
     assert (total - expected).abs().max().item() <= 5 * 4 * 2**-24
 
 
-def test_weighted_sum_needs_an_input() -> None:
-    with pytest.raises(ValueError, match="at least one"):
-        ops.weighted_sum([], [], [])
-
-
 def test_rescaled_sum_weighs_each_state() -> None:
     torch.manual_seed(0)
     states = [torch.rand(2, 4, 3, 3) for _ in range(3)]
