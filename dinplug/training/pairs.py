@@ -59,16 +59,17 @@ class HazePairs:
         if kind < self.interiors:
             textures = [self._window(rng, 128) for _ in range(3)]
             clean, depth = render_interior(rng, self.crop, self.crop, textures)
+            clean = expose(rng, clean)
         elif self.landscapes is not None and kind > 1 - self.landscape_share:
             clean, depth = self.landscapes.window(rng, self.crop)
+            clean = expose(rng, clean)
         else:
-            clean = self._window(rng, self.crop)
+            clean = expose(rng, self._window(rng, self.crop))
             depth = sample_depth(rng, clean)
             if rng.uniform() < self.skies:
                 clean, depth = add_sky(rng, clean, depth)
-        clean = expose(rng, clean)
         haze = sample_haze(rng, depth)
-        if rng.uniform() < 0.6:
+        if rng.uniform() < 0.75:
             haze = _like_the_sky(haze, clean, depth)
         glow = None
         if rng.uniform() < 0.15:

@@ -25,7 +25,7 @@ def test_the_bundled_recipe_trains_at_most_two_million_parameters() -> None:
     [
         ("seed = ", "sead = ", "lacks seed"),
         ("[network]", "extra = 1\n[network]", "unknown fields extra"),
-        ("crop = 160", "crop = 30", "crop = 30"),
+        ("crop = 224", "crop = 30", "crop = 30"),
         ("features = 48", "width = 48", r"\[network\]"),
         ("features = 48", "features = [", "no TOML"),
         ('task = "dehaze"', 'task = "cook"', "task = 'cook'"),

@@ -27,8 +27,8 @@ def test_pictures_and_depths_are_in_range(seed: int) -> None:
     assert picture.shape == (16, 24, 3)
     assert np.isfinite(picture).all()
     assert 0 <= picture.min() < picture.max() <= 1
-    # From the nearest ground looked at to the farthest air (metres).
-    assert 4 <= depth.min() < depth.max() <= 40_000
+    # From half of the lowest camera to the farthest air (metres).
+    assert 20 <= depth.min() < depth.max() <= 40_000
 
 
 def test_land_is_nearer_below() -> None:
