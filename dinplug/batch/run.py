@@ -178,7 +178,8 @@ class BatchRun:
         """Write one result and its line in the journal; runs in the encoding thread."""
         try:
             make_folder(job.target.parent)
-            notes = write_photo(photo, job.target, self.write_options, overwrite=self.overwrite)
+            with self.unfinished.writing_in(job.target.parent):
+                notes = write_photo(photo, job.target, self.write_options, overwrite=self.overwrite)
             seconds = time.monotonic() - started
             self._record(job, "done", seconds=seconds, fingerprint=fingerprint)
         except Exception as error:  # the per-file loop, in its second thread

@@ -24,6 +24,7 @@ from dinplug.batch.journal import JOURNAL_NAME, Journal, Recipe
 from dinplug.batch.plan import BatchPlan, Request, make_plan
 from dinplug.batch.rehearse import suffix_finder
 from dinplug.batch.run import BatchRun
+from dinplug.batch.single import SingleRun
 from dinplug.errors import Interrupted, ReadError, SetupError, WriteError
 from dinplug.imaging import Photo, WriteOptions, is_photo_name
 from dinplug.inference.executor import Progress
@@ -268,3 +269,34 @@ def test_notes_about_a_photo_are_passed_on(tmp_path: Path) -> None:
     events = run(plan(folder), Inverter())
     (done,) = [event for event in events if isinstance(event, PhotoDone)]
     assert "page" in done.note or "picture" in done.note
+
+
+@pytest.mark.parametrize("single", [False, True])
+def test_leaving_in_the_midst_of_a_write_removes_its_file(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, single: bool
+) -> None:
+    source = photos(tmp_path / "photos", "a.png") / "a.png"
+    out = tmp_path / "photos-dehaze"
+    made = plan(source.parent)
+    batch: BatchRun | SingleRun
+    if single:
+        out.mkdir()
+        batch = SingleRun(
+            source, out / "a.png", RECIPE, Inverter(), WriteOptions("png"), print, lambda: False
+        )
+    else:
+        batch = BatchRun(made, RECIPE, Inverter(), WriteOptions(), print, lambda: False)
+    seen: list[list[str]] = []
+
+    def leave(part: Path) -> None:
+        seen.append([path.suffix for path in out.iterdir() if path.name != JOURNAL_NAME])
+        batch.unfinished.remove()
+        seen.append([path.suffix for path in out.iterdir() if path.name != JOURNAL_NAME])
+
+    monkeypatch.setattr("dinplug.imaging.write._sync", leave)
+    if single:
+        with pytest.raises(WriteError):
+            batch.run()
+    else:
+        batch.run()
+    assert seen == [[".part"], []]
