@@ -10,7 +10,7 @@ from typing import Any
 import click
 
 import dinplug
-from dinplug.batch.interrupt import Stop, stop_on_signals
+from dinplug.batch.interrupt import Stop, leave_tidied, stop_on_signals
 from dinplug.batch.options import device_option, parse_factor, restoration_options
 from dinplug.batch.summary import printable
 from dinplug.errors import DinplugError, Interrupted, PhotoError, SetupError
@@ -36,6 +36,9 @@ class Commands(click.Group):
             except DinplugError as error:
                 click.echo(f"Error: {printable(' '.join(str(error).split()))}", err=True)
                 ctx.exit(error.exit_code)
+            finally:
+                if stop():
+                    leave_tidied()
 
 
 @click.group(cls=Commands, context_settings={"help_option_names": ["-h", "--help"]})
