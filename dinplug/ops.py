@@ -3,7 +3,7 @@
 A decorated function here is the definition; `kernels` holds a Triton function of the same name and
 signature. DINPLUG_KERNELS says which runs: `auto` (kernels on a CUDA device, without gradients),
 `off`, or `on` (kernels wherever Triton runs, its interpreter included). The plain definition
-stays reachable as `function.__wrapped__`.
+stays reachable as `function.__wrapped__`, and `plain_torch` chooses it for a while.
 """
 
 from __future__ import annotations
@@ -12,7 +12,9 @@ import functools
 import importlib
 import logging
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from contextvars import ContextVar
 from typing import ParamSpec
 
 import torch
@@ -36,6 +38,19 @@ def kernel_choice() -> str:
     return choice
 
 
+_PLAIN: ContextVar[bool] = ContextVar("plain_torch", default=False)
+
+
+@contextmanager
+def plain_torch() -> Iterator[None]:
+    """Run the plain definitions within the context, whatever DINPLUG_KERNELS says."""
+    token = _PLAIN.set(True)
+    try:
+        yield
+    finally:
+        _PLAIN.reset(token)
+
+
 @functools.cache
 def find_kernel(name: str) -> Callable[..., Tensor] | None:
     """The Triton function of this name, or None where Triton is not installed."""
@@ -56,8 +71,9 @@ def with_kernel(reference: Operator[Arguments]) -> Operator[Arguments]:
     def operator(*args: Arguments.args, **kwargs: Arguments.kwargs) -> Tensor:
         inputs: Sequence[Tensor] = args[0]  # type: ignore[assignment]
         choice = kernel_choice()
-        may = choice == "on" or (choice == "auto" and inputs[0].is_cuda)
-        kernel = find_kernel(reference.__name__) if may and not torch.is_grad_enabled() else None
+        wanted = choice == "on" or (choice == "auto" and any(x.is_cuda for x in inputs))
+        may = wanted and not torch.is_grad_enabled() and not _PLAIN.get()
+        kernel = find_kernel(reference.__name__) if may else None
         return reference(*args, **kwargs) if kernel is None else kernel(*args, **kwargs)
 
     return operator
@@ -115,6 +131,6 @@ def scaled_conv1x1(x: Tensor, scale: Tensor, weight: Tensor, bias: Tensor | None
     For a single image outside training the scale goes into the weights (O, C, 1, 1), which saves
     a pass over the map: the same sum with each product taken in another order.
     """
-    if x.shape[0] == 1 and not torch.is_grad_enabled():
+    if x.shape[0] == 1 and not torch.is_grad_enabled() and not _PLAIN.get():
         return F.conv2d(x, weight * scale[0][:, None, None], bias)
     return F.conv2d(x * scale[:, :, None, None], weight, bias)

@@ -136,6 +136,14 @@ def test_a_missing_triton_means_plain_torch(
         assert torch.equal(ops.rescaled_sum(maps, torch.ones(1, 1, 3)), maps[0])
 
 
+def test_the_reference_runs_plain_torch(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINPLUG_KERNELS", "on")
+    monkeypatch.setattr(ops, "find_kernel", lambda name: pytest.fail(f"kernel {name} asked for"))
+    maps = [torch.rand(1, 3, 4, 4)]
+    with torch.no_grad(), ops.plain_torch():
+        assert torch.equal(ops.rescaled_sum(maps, torch.ones(1, 1, 3)), maps[0])
+
+
 def test_an_unknown_choice_is_refused(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("DINPLUG_KERNELS", "maybe")
     with pytest.raises(UsageError, match="auto, on or off"):

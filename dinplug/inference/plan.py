@@ -12,6 +12,8 @@ from dinplug.networks.stages import FeatureMap, Grid, Read, Stage, StageGraph
 FLOAT = 4
 TARGET_WORKSPACE = 40 << 20
 """Bytes of one tile's workspace that a core still handles well; decides the tile's side."""
+OPERATOR_SHARE = 1.5
+"""Measured: what convolutions take beside their inputs and outputs, and freed blocks kept."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
 
@@ -40,8 +42,9 @@ class Slot:
 class ExecutionPlan:
     """How a graph runs over an image of `height` x `width` (padded) pixels.
 
-    `tile_sides` are per stage, on its grid; `slots[slot_of[name]]` is where a map lives; sizes in
-    bytes. `str()` describes the plan for a person.
+    `tile_sides` and `tile_counts` are per stage, on its grid; `slots[slot_of[name]]` is where a map
+    lives; `fixed_bytes` is what each stage needs in memory besides maps: pixels and workspace.
+    `str()` describes the plan for a person.
     """
 
     height: int
@@ -51,8 +54,7 @@ class ExecutionPlan:
     slots: tuple[Slot, ...]
     slot_of: dict[str, int]
     workers: int
-    pixel_bytes: int
-    workspace_bytes: int
+    fixed_bytes: tuple[int, ...]
 
     @property
     def scratch_bytes(self) -> int:
@@ -66,8 +68,10 @@ class ExecutionPlan:
 
     @property
     def peak_bytes(self) -> int:
-        """Predicted peak of memory over what the process held before: image, maps, workspace."""
-        return self.pixel_bytes + self.map_bytes + self.workers * self.workspace_bytes
+        """Predicted peak of memory over what the process held before."""
+        return max(
+            memory_at(self.slots, stage) + fixed for stage, fixed in enumerate(self.fixed_bytes)
+        )
 
     def __str__(self) -> str:
         sides = sorted(set(self.tile_sides))
@@ -99,7 +103,8 @@ def plan_execution(
 
     `tile` is the largest tile side in input pixels (chosen per stage if None), `max_memory` the
     most bytes the run may take on top of what the process holds, `pixel_bytes` what the caller's
-    own pixels (input, output, copies) take at the peak.
+    pixels take throughout: the image and copies of it. The output is counted from the stage that
+    writes it on, since memory is taken when it is first touched.
 
     Raises UsageError if not even the smallest tiles with all maps on disk fit `max_memory`.
     """
@@ -107,28 +112,21 @@ def plan_execution(
     limit = LARGEST_TILE
     while True:
         sides = tuple(stage_tile(stage, height, width, tile, limit) for stage in graph.stages)
-        plan = ExecutionPlan(
-            height,
-            width,
-            sides,
-            tuple(tile_counts(graph, height, width, sides)),
-            slots,
-            slot_of,
-            workers,
-            pixel_bytes,
-            max(workspaces(graph, sides)),
+        counts = tuple(tile_counts(graph, height, width, sides))
+        fixed = tuple(
+            pixel_bytes + workers * workspace + output_bytes(stage, height, width)
+            for stage, workspace in zip(graph.stages, workspaces(graph, sides), strict=True)
         )
+        plan = ExecutionPlan(height, width, sides, counts, slots, slot_of, workers, fixed)
         if max_memory is None:
             return plan
-        maps_budget = max_memory - plan.peak_bytes + plan.map_bytes
-        spilled = spill(plan.slots, len(sides), maps_budget)
-        if spilled is not None:
-            return replace(plan, slots=spilled)
+        if max(fixed) <= max_memory:
+            return replace(plan, slots=spill(slots, [max_memory - bytes_ for bytes_ in fixed]))
         if limit <= SMALLEST_TILE or tile is not None:
             smaller = " or a smaller --tile" if tile is not None else ""
             raise UsageError(
                 f"{gib(max_memory)} are too little for a photo of {width} x {height} pixels: give "
-                f"--max-memory at least {gib(plan.peak_bytes - plan.map_bytes)}{smaller}"
+                f"--max-memory at least {gib(max(fixed))}{smaller}"
             )
         limit //= 2
 
@@ -199,7 +197,7 @@ def workspaces(graph: StageGraph, sides: tuple[int, ...]) -> Iterator[int]:
     for stage, side in zip(graph.stages, sides, strict=True):
         ends = [maps[read.name] for read in stage.reads] + list(stage.writes)
         values = stage.workspace + sum(values_per_pixel(m, stage.grid) for m in ends)
-        yield window_bytes(values, side, stage.halo)
+        yield int(OPERATOR_SHARE * window_bytes(values, side, stage.halo))
 
 
 def values_per_pixel(feature_map: FeatureMap, grid: Grid) -> int:
@@ -217,13 +215,20 @@ def memory_at(slots: tuple[Slot, ...], stage: int) -> int:
     return sum(s.size for s in slots if s.place == "memory" and s.first <= stage <= s.last)
 
 
-def spill(slots: tuple[Slot, ...], stages: int, budget: int) -> tuple[Slot, ...] | None:
-    """Move slots to scratch files, largest first, until memory holds; None if it never does."""
-    if budget < 0:
-        return None
+def output_bytes(stage: Stage, height: int, width: int) -> int:
+    """Bytes of the output if this stage writes it."""
+    return sum(
+        m.channels * m.grid.size(height) * m.grid.size(width) * FLOAT
+        for m in stage.writes
+        if m.name == "output"
+    )
+
+
+def spill(slots: tuple[Slot, ...], budgets: list[int]) -> tuple[Slot, ...]:
+    """Move slots to scratch files, largest first, until each stage's maps fit its budget."""
     kept = list(slots)
     for number in sorted(range(len(slots)), key=lambda n: -slots[n].size):
-        if max(memory_at(tuple(kept), stage) for stage in range(stages)) <= budget:
+        if all(memory_at(tuple(kept), stage) <= budget for stage, budget in enumerate(budgets)):
             break
         kept[number] = replace(kept[number], place="scratch")
     return tuple(kept)

@@ -13,15 +13,15 @@ from torch.nn import functional as F
 from dinplug.errors import SetupError
 from dinplug.inference.ensemble import ORIENTATIONS, self_ensemble
 from dinplug.inference.executor import Progress, TiledRun
-from dinplug.inference.plan import ExecutionPlan, plan_execution
+from dinplug.inference.plan import FLOAT, ExecutionPlan, plan_execution
 from dinplug.networks.folding import fold
 from dinplug.networks.stages import StagedNetwork, run_whole
+from dinplug.ops import plain_torch
 
 OnProgress = Callable[[Progress], None]
 ShouldStop = Callable[[], bool]
 
-IMAGE_COPIES = 2
-"""Images of the input's size held during a run: the caller's and the network's padded one."""
+CHANNELS = 3
 
 
 @dataclass(frozen=True)
@@ -29,7 +29,7 @@ class RunOptions:
     """How to run a network.
 
     `tile` is the largest tile side in input pixels, `max_memory` the most bytes a run may take.
-    `reference` runs the network as it was trained: unfolded, untiled.
+    `reference` runs the network as it was trained: unfolded, untiled, in plain torch.
     """
 
     device: str = "auto"
@@ -51,7 +51,8 @@ class NetworkRunner:
         self.network = (network.eval() if options.reference else fold(network)).to(self.device)
         self.graph = self.network.graph
         # A second tile would only wait for the one GPU; a CPU takes one tile a core.
-        self.workers = 1 if self.device.type == "cuda" else torch.get_num_threads()
+        alone = options.reference or self.device.type == "cuda"
+        self.workers = 1 if alone else torch.get_num_threads()
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         """The size the network runs at: sides it accepts, at least those given."""
@@ -63,20 +64,25 @@ class NetworkRunner:
 
     def plan(self, height: int, width: int) -> ExecutionPlan:
         """Plan a run over an image of `height` x `width`; UsageError if it cannot fit."""
-        height, width = self.padded_size(height, width)
-        tile = max(height, width) if self.options.reference else self.options.tile
-        pixels = height * width
-        enlarged = pixels * self.network.scale**2
-        copies = IMAGE_COPIES * pixels + (2 if self.options.ensemble else 1) * enlarged
+        padded = self.padded_size(height, width)
+        tile = max(padded) if self.options.reference else self.options.tile
         return plan_execution(
             self.graph,
-            height,
-            width,
+            *padded,
             tile=tile,
             max_memory=self.options.max_memory,
             workers=self.workers,
-            pixel_bytes=copies * 3 * 4,
+            pixel_bytes=self._pixel_bytes((height, width), padded),
         )
+
+    def _pixel_bytes(self, size: tuple[int, int], padded: tuple[int, int]) -> int:
+        """Bytes of the image, of its padded or scaled copy, and of what an ensemble holds more."""
+        pixels = padded[0] * padded[1]
+        images = 1 + (padded != size or self.network.value_range != 1)
+        if self.options.ensemble:
+            # A turned copy, and the sum of the results so far.
+            images += 1 + self.network.scale**2
+        return images * pixels * CHANNELS * FLOAT
 
     def run(
         self,
@@ -121,7 +127,8 @@ class NetworkRunner:
         padded = padded.to(self.device)
         with torch.inference_mode():
             if self.options.reference:
-                output = run_whole(self.graph, padded)
+                with plain_torch():
+                    output = run_whole(self.graph, padded)
             else:
                 output = self._run_tiled(padded, on_progress, should_stop)
             if value_range != 1:

@@ -16,7 +16,7 @@ from torch import Tensor
 from dinplug.errors import SetupError
 from dinplug.networks.stages import Span
 
-FORGET_AFTER = 128 << 20
+FORGET_AFTER = 16 << 20
 """Bytes read and written in a scratch map after which its pages leave the resident set."""
 
 

@@ -61,10 +61,23 @@ def test_an_ensemble_is_the_mean_of_eight() -> None:
     assert seen[-1].done == seen[-1].total == len(seen)
 
 
-def test_a_plan_counts_the_photo_and_the_result() -> None:
-    runner = NetworkRunner(random_network("imdn-x4"), RunOptions())
-    plan = runner.plan(100, 200)
-    assert plan.pixel_bytes == 3 * 4 * (2 * 100 * 200 + 400 * 800)
+@pytest.mark.parametrize(
+    ("name", "ensemble", "images"),
+    [
+        ("imdn-x4", False, 1),
+        ("imdn-x4", True, 2 + 16),
+        ("din-dehaze", False, 2),  # 101 rows are padded
+        ("msfin-s", False, 2),  # brought to 0..255
+    ],
+)
+def test_a_plan_counts_the_photo_and_its_copies(name: str, ensemble: bool, images: int) -> None:
+    network = random_network(name)
+    runner = NetworkRunner(network, RunOptions(ensemble=ensemble))
+    plan = runner.plan(101, 200)
+    height, width = runner.padded_size(101, 200)
+    assert min(plan.fixed_bytes) >= images * height * width * 3 * 4
+    scale = network.scale
+    assert plan.fixed_bytes[-1] >= (images + scale**2) * height * width * 3 * 4
 
 
 def test_a_budget_below_the_photo_is_refused() -> None:
