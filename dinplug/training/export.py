@@ -13,7 +13,7 @@ import torch
 from safetensors.torch import save
 from torch import Tensor
 
-from dinplug.cards import ModelCard
+from dinplug.checkpoints.cards import ModelCard
 from dinplug.errors import CheckpointError, WriteError
 from dinplug.networks.din import DIN, DINSpec
 from dinplug.training.state import Weights

@@ -62,9 +62,9 @@ class HazePairs:
             clean = expose(rng, clean)
         elif self.landscapes is not None and kind > 1 - self.landscape_share:
             clean, depth = self.landscapes.window(rng, self.crop)
-            clean = expose(rng, clean)
+            clean = lift(rng, expose(rng, clean))
         else:
-            clean = expose(rng, self._window(rng, self.crop))
+            clean = lift(rng, expose(rng, self._window(rng, self.crop)))
             depth = sample_depth(rng, clean)
             if rng.uniform() < self.skies:
                 clean, depth = add_sky(rng, clean, depth)
@@ -126,3 +126,16 @@ def expose(rng: np.random.Generator, picture: F32) -> F32:
     gamma = np.float32(np.exp(rng.uniform(np.log(0.8), np.log(1.8))))
     gain = rng.uniform(0.85, 1.15) * np.exp(rng.normal(0, 0.04, 3))
     return np.asarray(np.clip(picture**gamma * gain, 0, 1), np.float32)
+
+
+def lift(rng: np.random.Generator, picture: F32) -> F32:
+    """Raise the blacks of RGB (H, W, 3) in 0..1 in one of seven cases.
+
+    Grey roads and overcast light have no blacks either; a picture without them is not always
+    hazy, and taking it for hazy turns roads black.
+    """
+    if rng.uniform() < 6 / 7:
+        return picture
+    floor = np.float32(rng.uniform(0.05, 0.3))
+    ceiling = np.float32(rng.uniform(0.85, 1.0))
+    return np.asarray(floor + (ceiling - floor) * picture, np.float32)

@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import load_file
 
-from dinplug.cards import ModelCard, read_card
+from dinplug.checkpoints.cards import ModelCard, read_card
 from dinplug.errors import CheckpointError
 from dinplug.networks.din import DIN, DINSpec, initialise
 from dinplug.specs import Task

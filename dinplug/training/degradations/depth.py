@@ -30,6 +30,8 @@ def sample_depth(rng: np.random.Generator, picture: F32) -> F32:
     """
     height, width = picture.shape[:2]
     kind = rng.uniform()
+    # Ground runs from under the camera, without haze; other things begin at a distance.
+    nearest = rng.uniform(0, 0.5) if kind >= 0.3 and rng.uniform() < 0.7 else 0.0
     if kind < 0.3:
         depth = ground_plane(rng, height, width)
     elif kind < 0.6:
@@ -46,7 +48,6 @@ def sample_depth(rng: np.random.Generator, picture: F32) -> F32:
         depth = add_segments(rng, depth, picture)
     if rng.uniform() < 0.6:
         depth = follow_edges(rng, depth, picture)
-    nearest = rng.uniform(0, 0.5) if rng.uniform() < 0.7 else 0.0
     return (nearest + (1 - nearest) * depth).astype(np.float32)
 
 

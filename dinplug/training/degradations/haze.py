@@ -74,15 +74,15 @@ def apply_haze(clean: F32, depth: F32, haze: Haze, glow: F32 | None = None) -> F
 def sample_haze(rng: np.random.Generator, depth: F32) -> Haze:
     """Draw a haze for a depth map whose largest value is about 1.
 
-    One sample in twelve has no haze at all and one in eight a trace, so that clear photos stay
+    One sample in six has no haze at all and one in eight a trace, so that clear photos stay
     clear. The others take an optical depth at unit distance between 0.4 and 3.5 (log-uniform),
     but no more than leaves a mean transmission of 0.16: below that nothing can be restored,
     and the network would learn to invent.
     """
     kind = rng.uniform()
-    if kind < 1 / 12:
+    if kind < 1 / 6:
         beta = 0.0
-    elif kind < 1 / 12 + 1 / 8:
+    elif kind < 1 / 6 + 1 / 8:
         beta = float(rng.uniform(0.02, 0.4))
     else:
         beta = float(np.exp(rng.uniform(np.log(0.4), np.log(3.5))))

@@ -76,8 +76,8 @@ def test_drawn_hazes_stay_in_range_and_let_something_through(depth: F32) -> None
     hazes = [sample_haze(rng, depth) for _ in range(500)]
     assert all(0 <= h.beta <= 3.5 and all(0 <= a <= 1 for a in h.airlight) for h in hazes)
     assert min(float(transmission(depth, h.beta).mean()) for h in hazes) >= 0.16
-    # One in twelve has none: binomial, 500 draws, more than six standard deviations wide.
-    assert 10 <= sum(h.beta == 0 for h in hazes) <= 80
+    # One in six has none: of 500 draws 83, give or take four standard deviations of 8.3.
+    assert 50 <= sum(h.beta == 0 for h in hazes) <= 117
     assert {h.linear for h in hazes} == {False, True}
 
 
