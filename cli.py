@@ -244,7 +244,7 @@ def import_(checkpoint: Path, name: str | None) -> None:
     Example:
       dinplug models import ~/Downloads/IMDN_x2.pth
     """
-    from dinplug.importing import import_checkpoint
+    from dinplug.checkpoints.importing import import_checkpoint
     from dinplug.listing import import_text
 
     click.echo(import_text(import_checkpoint(checkpoint, name)))

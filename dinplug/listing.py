@@ -5,9 +5,9 @@ from __future__ import annotations
 import json
 from collections.abc import Sequence
 
-from dinplug.cards import ModelCard
 from dinplug.checkpoints import ModelInfo
-from dinplug.importing import ImportReport
+from dinplug.checkpoints.cards import ModelCard
+from dinplug.checkpoints.importing import ImportReport
 
 _HEADINGS = ("task", "model", "network", "scale", "parameters", "weights", "licence")
 

@@ -15,7 +15,7 @@ import numpy as np
 import torch
 from torch.nn import functional as F
 
-from dinplug.cards import ModelCard
+from dinplug.checkpoints.cards import ModelCard
 from dinplug.evaluation.metrics import U8Image, psnr
 from dinplug.evaluation.pairs import find_pairs, read_rgb8
 from dinplug.networks.din import DIN

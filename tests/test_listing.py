@@ -2,9 +2,9 @@
 
 from pathlib import Path
 
-from dinplug.cards import ModelCard
 from dinplug.checkpoints import ModelInfo
-from dinplug.importing import ImportReport
+from dinplug.checkpoints.cards import ModelCard
+from dinplug.checkpoints.importing import ImportReport
 from dinplug.listing import card_text, import_text, model_table
 from dinplug.networks.din import DINSpec
 from dinplug.specs import Task

@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dinplug.fitting import count_parameters
+from dinplug.checkpoints.fitting import count_parameters
 from dinplug.specs import MODELS, family_of
 
 FOLDER = Path(__file__).resolve().parents[1] / "docs" / "models"

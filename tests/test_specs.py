@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 import dinplug
-from dinplug.fitting import count_parameters
+from dinplug.checkpoints.fitting import count_parameters
 from dinplug.networks.din import DINSpec
 from dinplug.networks.imdn import IMDNSpec
 from dinplug.networks.msfin import MSFINSpec

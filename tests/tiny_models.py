@@ -5,11 +5,11 @@ from pathlib import Path
 
 import torch
 
-from dinplug.cards import ModelCard
+from dinplug.checkpoints.cards import ModelCard
+from dinplug.checkpoints.weights_file import write_atomically, write_safetensors
 from dinplug.networks.din import DINSpec
 from dinplug.networks.imdn import IMDNSpec
 from dinplug.specs import NetworkSpec, Task, build_network
-from dinplug.weights_file import write_atomically, write_safetensors
 
 SMALLEST = DINSpec(branches=2, depth=1, blocks=1, features=8, growth=4)
 TINY: dict[str, tuple[Task, NetworkSpec]] = {

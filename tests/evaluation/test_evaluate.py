@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from dinplug.checkpoints import LoadedModel, load_model
+from dinplug.checkpoints.importing import import_checkpoint
 from dinplug.errors import ReadError, UsageError
 from dinplug.evaluation.evaluate import Evaluation, NamedScore, load_pair, score_model, table
 from dinplug.evaluation.metrics import Score
 from dinplug.evaluation.pairs import Pair, find_pairs
 from dinplug.evaluation.protocols import Protocol, adaptive_cropping, quarter_split
-from dinplug.importing import import_checkpoint
 
 # Half a unit of the last digit the papers print; besides, outputs that differ by float32 rounding
 # turn a few 8-bit samples by one level, which moves these means by less than 1e-3 dB and 5e-5.

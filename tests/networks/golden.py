@@ -7,7 +7,10 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from dinplug.fitting import network_with
+from dinplug.checkpoints.fitting import network_with
+from dinplug.checkpoints.pickled import read_pickled
+from dinplug.checkpoints.released import identify, state_dict_of
+from dinplug.checkpoints.weights_file import parse_safetensors
 from dinplug.networks.stages import (
     Span,
     StagedNetwork,
@@ -15,9 +18,6 @@ from dinplug.networks.stages import (
     Statistics,
     prepare_attention,
 )
-from dinplug.pickled import read_pickled
-from dinplug.released import identify, state_dict_of
-from dinplug.weights_file import parse_safetensors
 
 ROUNDING = 2e-6
 """Largest error of a correct float32 run of a released network on the scale 0..1, as measured."""

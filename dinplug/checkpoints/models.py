@@ -9,24 +9,13 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Literal
 
-from dinplug.cards import ModelCard, read_card
+from dinplug.checkpoints.cards import ModelCard, read_card
+from dinplug.checkpoints.fitting import count_parameters, describe_misfits, misfits, network_with
+from dinplug.checkpoints.folders import bundled_folder, imported_folder
+from dinplug.checkpoints.weights_file import parse_safetensors, read_bytes, sha256
 from dinplug.errors import CheckpointError, SetupError, UsageError
-from dinplug.fitting import count_parameters, describe_misfits, misfits, network_with
-from dinplug.folders import bundled_folder, imported_folder
-from dinplug.importing import ImportReport, import_checkpoint
 from dinplug.networks.stages import StagedNetwork
 from dinplug.specs import MODELS, ModelSpec, Protocol, Task
-from dinplug.weights_file import parse_safetensors, read_bytes, sha256
-
-__all__ = [
-    "ImportReport",
-    "LoadedModel",
-    "ModelInfo",
-    "import_checkpoint",
-    "list_models",
-    "load_model",
-    "model_card",
-]
 
 Origin = Literal["bundled", "imported", "none"]
 

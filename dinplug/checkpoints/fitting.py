@@ -10,9 +10,9 @@ import torch
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 
+from dinplug.checkpoints.weights_file import shown
 from dinplug.networks.stages import StagedNetwork, total_parameters
 from dinplug.specs import NetworkSpec, build_network
-from dinplug.weights_file import shown
 
 
 @lru_cache(maxsize=64)

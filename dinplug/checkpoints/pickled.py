@@ -21,8 +21,8 @@ from typing import Any
 
 import torch
 
+from dinplug.checkpoints.weights_file import shown
 from dinplug.errors import CheckpointError
-from dinplug.weights_file import shown
 
 DAMAGE = (
     pickle.UnpicklingError,

@@ -7,11 +7,11 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dinplug.cards import LARGEST_CARD, read_card
 from dinplug.checkpoints import list_models, load_model, model_card
+from dinplug.checkpoints.cards import LARGEST_CARD, read_card
+from dinplug.checkpoints.fitting import count_parameters, network_with
+from dinplug.checkpoints.folders import imported_folder, user_data_folder
 from dinplug.errors import CheckpointError, SetupError, UsageError
-from dinplug.fitting import count_parameters, network_with
-from dinplug.folders import imported_folder, user_data_folder
 from dinplug.networks.din import DIN, DINSpec
 from dinplug.networks.imdn import IMDN, IMDNSpec
 from dinplug.networks.stages import StagedNetwork, total_parameters
@@ -27,7 +27,7 @@ def bundled(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     monkeypatch.setenv("DINPLUG_DATA_HOME", str(tmp_path / "home"))
     folder = tmp_path / "bundled"
     folder.mkdir()
-    monkeypatch.setattr("dinplug.checkpoints.bundled_folder", lambda: folder)
+    monkeypatch.setattr("dinplug.checkpoints.models.bundled_folder", lambda: folder)
     return folder
 
 

@@ -8,11 +8,11 @@ from pathlib import Path
 
 from torch import Tensor
 
+from dinplug.checkpoints.weights_file import State, as_float32, shown
 from dinplug.errors import CheckpointError
 from dinplug.networks import aidn, din, imdn, msfin_released
 from dinplug.networks.din import DINSpec
 from dinplug.specs import NetworkSpec
-from dinplug.weights_file import State, as_float32, shown
 
 Shapes = Mapping[str, tuple[int, ...]]
 

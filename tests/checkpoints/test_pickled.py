@@ -7,9 +7,15 @@ from pathlib import Path
 import pytest
 import torch
 
+from dinplug.checkpoints.pickled import read_pickled
 from dinplug.errors import CheckpointError
-from dinplug.pickled import read_pickled
-from tests.checkpoint_files import hostile_files, pickle_of, released_imdn, saved, with_pickle
+from tests.checkpoints.checkpoint_files import (
+    hostile_files,
+    pickle_of,
+    released_imdn,
+    saved,
+    with_pickle,
+)
 
 FILE = Path("some.pth")
 

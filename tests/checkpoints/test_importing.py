@@ -11,16 +11,16 @@ import torch
 from safetensors.torch import save_file
 from torch import Tensor
 
-from dinplug.cards import ModelCard
 from dinplug.checkpoints import import_checkpoint, list_models, load_model, model_card
+from dinplug.checkpoints.cards import ModelCard
+from dinplug.checkpoints.folders import imported_folder
+from dinplug.checkpoints.importing import UNKNOWN_LICENCE
+from dinplug.checkpoints.weights_file import LARGEST_FILE, sha256
 from dinplug.errors import CheckpointError, SetupError, UsageError
-from dinplug.folders import imported_folder
-from dinplug.importing import UNKNOWN_LICENCE
 from dinplug.networks.din import DIN, DINSpec
 from dinplug.networks.imdn import IMDNSpec
 from dinplug.specs import Task
-from dinplug.weights_file import LARGEST_FILE, sha256
-from tests.checkpoint_files import hostile_files, released_imdn, saved
+from tests.checkpoints.checkpoint_files import hostile_files, released_imdn, saved
 from tests.networks import golden
 
 CHECKPOINTS = {
@@ -39,8 +39,10 @@ CHECKPOINTS = {
 def data_home(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
     """An empty data folder of the user's, and no bundled weights."""
     monkeypatch.setenv("DINPLUG_DATA_HOME", str(tmp_path / "home"))
-    for module in ("checkpoints", "importing"):
-        monkeypatch.setattr(f"dinplug.{module}.bundled_folder", lambda: tmp_path / "bundled")
+    for module in ("models", "importing"):
+        monkeypatch.setattr(
+            f"dinplug.checkpoints.{module}.bundled_folder", lambda: tmp_path / "bundled"
+        )
     return tmp_path / "home"
 
 

@@ -6,14 +6,12 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from dinplug.cards import ModelCard, read_card
-from dinplug.errors import CheckpointError, UsageError
-from dinplug.fitting import count_parameters, describe_misfits, misfits
-from dinplug.folders import bundled_folder, imported_folder
-from dinplug.pickled import read_pickled
-from dinplug.released import identify, state_dict_of
-from dinplug.specs import MODELS, NetworkSpec, Task, family_of, same_network
-from dinplug.weights_file import (
+from dinplug.checkpoints.cards import ModelCard, read_card
+from dinplug.checkpoints.fitting import count_parameters, describe_misfits, misfits
+from dinplug.checkpoints.folders import bundled_folder, imported_folder
+from dinplug.checkpoints.pickled import read_pickled
+from dinplug.checkpoints.released import identify, state_dict_of
+from dinplug.checkpoints.weights_file import (
     State,
     parse_safetensors,
     read_bytes,
@@ -21,6 +19,8 @@ from dinplug.weights_file import (
     write_atomically,
     write_safetensors,
 )
+from dinplug.errors import CheckpointError, UsageError
+from dinplug.specs import MODELS, NetworkSpec, Task, family_of, same_network
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")
 UNKNOWN_LICENCE = "not stated; do not redistribute"
