@@ -13,7 +13,7 @@ from torch import Tensor
 
 from dinplug.errors import Interrupted
 from dinplug.inference.plan import ExecutionPlan
-from dinplug.inference.store import HostMap, ScratchMap, StoredMap
+from dinplug.inference.store import MemoryMap, ScratchMap, StoredMap
 from dinplug.inference.tiling import inside, tiles
 from dinplug.networks.stages import (
     Span,
@@ -84,9 +84,10 @@ class TiledRun:
     ) -> None:
         self.graph, self.plan = graph, plan
         self.on_progress, self.should_stop = on_progress, should_stop
+        self.device = image.device
         self.maps: dict[str, StoredMap] = {
-            graph.image.name: HostMap(image),
-            "output": HostMap(output),
+            graph.image.name: MemoryMap(image),
+            "output": MemoryMap(output),
         }
         self.specs = graph.maps
         self.statistics: dict[str, Statistics] = {}
@@ -114,8 +115,12 @@ class TiledRun:
             number = self.plan.slot_of[written.name]
             if number not in self.storage:
                 slot = self.plan.slots[number]
-                place = HostMap.empty if slot.place == "memory" else ScratchMap
-                self.storage[number] = place(slot.channels, slot.height, slot.width)
+                size = (slot.channels, slot.height, slot.width)
+                self.storage[number] = (
+                    MemoryMap.empty(*size, self.device)
+                    if slot.place == "memory"
+                    else ScratchMap(*size)
+                )
             self.maps[written.name] = self.storage[number]
 
     def _run_stage(self, pool: ThreadPoolExecutor, stage: Stage, side: int) -> None:
@@ -166,10 +171,11 @@ class TiledRun:
         read = stage.reads[index]
         grid = self.specs[read.name].grid
         step = stage.grid.step_to(grid)
-        return self.maps[read.name].read(
+        window = self.maps[read.name].read(
             read.span(rows, step, grid.size(self.plan.height)),
             read.span(columns, step, grid.size(self.plan.width)),
         )
+        return window.to(self.device)  # a scratch map is in host memory
 
     def _report(self, stage: Stage) -> None:
         if self.on_progress is None:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinplug.errors import SetupError
+from dinplug.errors import PhotoError, SetupError
 from dinplug.inference.ensemble import ORIENTATIONS, self_ensemble
 from dinplug.inference.executor import Progress, TiledRun
 from dinplug.inference.plan import FLOAT, ExecutionPlan, plan_execution
@@ -124,20 +124,26 @@ class NetworkRunner:
         value_range, scale = self.network.value_range, self.network.scale
         if value_range != 1:
             padded = padded * value_range
-        padded = padded.to(self.device)
-        with torch.inference_mode():
-            if self.options.reference:
-                with plain_torch():
-                    output = run_whole(self.graph, padded)
-            else:
-                output = self._run_tiled(padded, on_progress, should_stop)
-            if value_range != 1:
-                output = output.div_(value_range)
+        try:
+            with torch.inference_mode():
+                padded = padded.to(self.device)
+                output = self._run_padded(padded, on_progress, should_stop)
+                if value_range != 1:
+                    output = output.div_(value_range)
+        except torch.OutOfMemoryError as error:
+            raise PhotoError(
+                f"{width} x {height} pixels do not fit the memory of {self.device}: "
+                "use --device cpu, or --max-memory to keep maps on disk"
+            ) from error
         return output[:, :, : height * scale, : width * scale].cpu()
 
-    def _run_tiled(
+    def _run_padded(
         self, image: Tensor, on_progress: OnProgress | None, should_stop: ShouldStop | None
     ) -> Tensor:
+        """Run an image of accepted size on the network's own scale of values."""
+        if self.options.reference:
+            with plain_torch():
+                return run_whole(self.graph, image)
         height, width = image.shape[-2:]
         scale = self.network.scale
         output = torch.empty((1, scale * height, scale * width, 3), device=self.device)

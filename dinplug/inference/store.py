@@ -1,4 +1,4 @@
-"""The feature store: whole feature maps in host memory or in a memory-mapped scratch file.
+"""The feature store: whole feature maps in memory or in a memory-mapped scratch file.
 
 Maps are float32 in channels-last order, so that a tile's row is one run of memory.
 """
@@ -35,16 +35,19 @@ def window_of(whole: Tensor, rows: Span, columns: Span) -> Tensor:
     return whole[:, :, rows.start : rows.stop, columns.start : columns.stop]
 
 
-class HostMap:
-    """A map in memory: a given tensor (1, C, H, W), or a new one."""
+class MemoryMap:
+    """A map in the memory of a device: a given tensor (1, C, H, W), or a new one."""
 
     def __init__(self, whole: Tensor) -> None:
         self.whole = whole
 
     @staticmethod
-    def empty(channels: int, height: int, width: int) -> HostMap:
+    def empty(
+        channels: int, height: int, width: int, device: torch.device | None = None
+    ) -> MemoryMap:
         """A new map with undefined contents."""
-        return HostMap(torch.empty((1, height, width, channels)).permute(0, 3, 1, 2))
+        whole = torch.empty((1, height, width, channels), device=device)
+        return MemoryMap(whole.permute(0, 3, 1, 2))
 
     def read(self, rows: Span, columns: Span) -> Tensor:
         window = window_of(self.whole, rows, columns)
@@ -54,7 +57,7 @@ class HostMap:
         window_of(self.whole, rows, columns).copy_(values)
 
 
-class ScratchMap(HostMap):
+class ScratchMap(MemoryMap):
     """A map in an unnamed temporary file, gone when closed or when the process ends.
 
     Its space is reserved at the start, so that a full disk is an error here and not a fault later.

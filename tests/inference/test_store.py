@@ -10,13 +10,13 @@ import torch
 
 from dinplug.errors import SetupError
 from dinplug.inference import store
-from dinplug.inference.store import HostMap, ScratchMap
+from dinplug.inference.store import MemoryMap, ScratchMap
 from dinplug.networks.stages import Span
 
 
-@pytest.mark.parametrize("make", [HostMap.empty, ScratchMap], ids=["memory", "scratch"])
+@pytest.mark.parametrize("make", [MemoryMap.empty, ScratchMap], ids=["memory", "scratch"])
 def test_reads_what_was_written(
-    make: Callable[[int, int, int], HostMap], monkeypatch: pytest.MonkeyPatch
+    make: Callable[[int, int, int], MemoryMap], monkeypatch: pytest.MonkeyPatch
 ) -> None:
     monkeypatch.setattr(store, "FORGET_AFTER", 64)
     stored = make(3, 10, 12)
