@@ -13,7 +13,6 @@ import numpy as np
 import pytest
 import tifffile
 from click.testing import CliRunner, Result
-from dinplug.cli import main
 from PIL import Image
 
 import dinplug
@@ -26,6 +25,7 @@ from dinplug.batch.events import (
     from_json,
 )
 from dinplug.batch.journal import JOURNAL_NAME
+from dinplug.cli import main
 from dinplug.errors import SetupError
 from dinplug.specs import MODELS
 
