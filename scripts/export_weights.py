@@ -60,10 +60,7 @@ def score(network: DIN, pairs: Path) -> dict[str, dict[str, float]]:
 @click.option("--data", type=Folder, required=True, help="The photos it was trained on.")
 @click.option("--pairs", "sets", multiple=True, help="NAME=DIR to score, any number of times.")
 @click.option("--machine", default="2 CPU cores", help="What it was trained on.")
-@click.option(
-    "--earlier-seconds", default=0.0, help="Training before the run that this started from."
-)
-@click.option("--earlier-steps", default=0)
+@click.option("--remark", default="", help="What else to say about the training.")
 @click.option("--to", type=Folder, required=True)
 def main(
     name: str,
@@ -72,8 +69,7 @@ def main(
     data: Path,
     sets: tuple[str, ...],
     machine: str,
-    earlier_seconds: float,
-    earlier_steps: int,
+    remark: str,
     to: Path,
 ) -> None:
     """Export the averaged weights of a run as NAME."""
@@ -100,10 +96,13 @@ def main(
             "scale": 1,
             "parameters": sum(p.numel() for p in network.parameters()),
             "training": {
-                "steps": state.step + earlier_steps,
-                "hours": round((state.seconds + earlier_seconds) / 3600, 2),
+                "steps": state.step,
+                "hours": round(state.seconds / 3600, 2),
                 "machine": machine,
+                "batch": recipe.batch,
+                "crop": recipe.crop,
                 "haze": "made on the fly: I = J t + A (1 - t), t = exp(-beta d), plausible depth",
+                "remark": remark,
             },
             "data": credits(manifest, photos),
             "psnr_rgb": tables,
