@@ -1,6 +1,6 @@
 """Make the README's picture: an example photo, hazy at the left and restored at the right.
 
-    python scripts/before_after.py [PHOTO] [PICTURE]
+python scripts/before_after.py [PHOTO] [PICTURE]
 """
 
 from __future__ import annotations
