@@ -16,7 +16,7 @@ from dinplug.imaging import read_photo
 from dinplug.restoration import Restorer
 
 ROOT = Path(__file__).resolve().parents[1]
-PHOTO = ROOT / "examples" / "photos" / "valley.tif"
+PHOTO = ROOT / "examples" / "photos" / "ridges.png"
 PICTURE = ROOT / "docs" / "images" / "before-after.jpg"
 GAP = 8
 """White pixels between the two."""
