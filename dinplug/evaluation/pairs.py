@@ -1,12 +1,13 @@
 """Pair clean and degraded pictures by name, and read them as the 8-bit RGB the papers measure."""
 
 import re
+import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from PIL import Image
+from PIL import Image, UnidentifiedImageError
 
 from dinplug.errors import ReadError, UsageError
 from dinplug.evaluation.metrics import U8Image
@@ -58,10 +59,16 @@ def read_rgb8(path: Path) -> U8Image:
     Raises ReadError if it cannot be read or has more than 8 bits a sample.
     """
     try:
-        with Image.open(path) as picture:
-            if picture.mode not in {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}:
-                raise ReadError(f"{path}: only 8-bit RGB or grey pictures can be scored")
-            return np.asarray(picture.convert("RGB"))
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # what is damaged fails, too
+            with Image.open(path) as picture:
+                if picture.mode not in {"1", "L", "LA", "P", "PA", "RGB", "RGBA"}:
+                    raise ReadError(f"{path}: only 8-bit RGB or grey pictures can be scored")
+                return np.asarray(picture.convert("RGB"))
+    except UnidentifiedImageError as error:
+        raise ReadError(
+            f"{path}: cannot be read (damaged, or of a kind that cannot be scored)"
+        ) from error
     except (OSError, SyntaxError, ValueError, Image.DecompressionBombError) as error:
         raise ReadError(f"{path}: cannot be read ({error})") from error
 

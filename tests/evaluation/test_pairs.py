@@ -84,3 +84,9 @@ def test_deep_and_broken_pictures_cannot_be_scored(tmp_path: Path) -> None:
 def test_grey_is_read_as_rgb(tmp_path: Path) -> None:
     Image.new("L", (3, 2), 7).save(tmp_path / "grey.png")
     assert read_rgb8(tmp_path / "grey.png").tolist() == [[[7] * 3] * 3] * 2
+
+
+def test_damaged_pictures_are_one_line_without_warnings(tmp_path: Path) -> None:
+    (tmp_path / "a.tif").write_bytes(b"II*\0\x08\0\0\0\xff\x7f" + bytes(20))
+    with pytest.raises(ReadError, match=r"a\.tif: cannot be read \([^/]*\)$"):
+        read_rgb8(tmp_path / "a.tif")
