@@ -21,7 +21,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinplug.errors import UsageError
+from dinplug.errors import SetupError, UsageError
 
 Arguments = ParamSpec("Arguments")
 Operator = Callable[Arguments, Tensor]
@@ -64,6 +64,15 @@ def find_kernel(name: str) -> Callable[..., Tensor] | None:
     return kernel
 
 
+def _check_interpreter() -> None:
+    """Raise SetupError where DINPLUG_KERNELS=on asks for a kernel on a CPU that cannot run it."""
+    if os.environ.get("TRITON_INTERPRET") != "1":
+        raise SetupError(
+            "DINPLUG_KERNELS=on, but kernels need a CUDA device: set it to auto, or also set "
+            "TRITON_INTERPRET=1 for Triton's slow interpreter"
+        )
+
+
 def with_kernel(reference: Operator[Arguments]) -> Operator[Arguments]:
     """Let the kernel of the same name stand in for `reference` where it can and may."""
 
@@ -74,6 +83,8 @@ def with_kernel(reference: Operator[Arguments]) -> Operator[Arguments]:
         wanted = choice == "on" or (choice == "auto" and any(x.is_cuda for x in inputs))
         may = wanted and not torch.is_grad_enabled() and not _PLAIN.get()
         kernel = find_kernel(reference.__name__) if may else None
+        if kernel is not None and not inputs[0].is_cuda:
+            _check_interpreter()
         return reference(*args, **kwargs) if kernel is None else kernel(*args, **kwargs)
 
     return operator

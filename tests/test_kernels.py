@@ -14,7 +14,7 @@ import pytest
 import torch
 
 from dinplug import ops
-from dinplug.errors import UsageError
+from dinplug.errors import SetupError, UsageError
 
 pytest.importorskip("triton", reason="Triton is not installed on this platform")
 
@@ -134,6 +134,14 @@ def test_a_missing_triton_means_plain_torch(
     maps = [torch.rand(1, 3, 4, 4)]
     with torch.no_grad():
         assert torch.equal(ops.rescaled_sum(maps, torch.ones(1, 1, 3)), maps[0])
+
+
+def test_kernels_forced_on_a_cpu_are_refused(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINPLUG_KERNELS", "on")
+    monkeypatch.delenv("TRITON_INTERPRET", raising=False)
+    maps = [torch.rand(1, 3, 4, 4)]
+    with torch.no_grad(), pytest.raises(SetupError, match="set it to auto"):
+        ops.rescaled_sum(maps, torch.ones(1, 1, 3))
 
 
 def test_the_reference_runs_plain_torch(monkeypatch: pytest.MonkeyPatch) -> None:
