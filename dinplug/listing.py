@@ -8,6 +8,7 @@ from collections.abc import Sequence
 from dinplug.checkpoints import ModelInfo
 from dinplug.checkpoints.cards import ModelCard
 from dinplug.checkpoints.importing import ImportReport
+from dinplug.specs import Task
 
 _HEADINGS = ("task", "model", "network", "scale", "parameters", "weights", "licence")
 
@@ -40,8 +41,11 @@ def card_text(card: ModelCard) -> str:
 def import_text(report: ImportReport) -> str:
     """Return in one line what was imported and how to use it."""
     done = "replaced" if report.replaced else "imported"
+    # A network for super-resolution that keeps the size sharpens what was enlarged before.
+    any_factor = report.task is Task.SR and report.scale == 1
+    scale = "any factor" if any_factor else f"x{report.scale}"
     return (
-        f"{done} {report.name}: {report.network} for {report.task}, x{report.scale}, "
+        f"{done} {report.name}: {report.network} for {report.task}, {scale}, "
         f"{report.parameters:,} parameters, in {report.weights}; use it with --model {report.name}"
     )
 

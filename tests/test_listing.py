@@ -45,3 +45,8 @@ def test_an_import_says_how_to_use_it() -> None:
         "imported m: IMDN for sr, x2, 694,404 parameters, in /data/m.safetensors; "
         "use it with --model m"
     )
+
+
+def test_an_import_for_any_factor_says_so() -> None:
+    report = ImportReport("m", "IMDN_AS", Task.SR, 1, 9, "ab", Path("m.safetensors"), False)
+    assert "IMDN_AS for sr, any factor, 9 parameters" in import_text(report)
