@@ -72,7 +72,12 @@ class BatchPlan:
 
 
 def make_plan(
-    request: Request, recipe: Recipe, *, is_photo_name: IsPhotoName, suffix_of: SuffixOf
+    request: Request,
+    recipe: Recipe,
+    *,
+    is_photo_name: IsPhotoName,
+    suffix_of: SuffixOf,
+    is_foreign_name: IsPhotoName = lambda _: False,
 ) -> BatchPlan:
     """Plan `request`. Reads folders and journals, writes nothing.
 
@@ -86,10 +91,14 @@ def make_plan(
         request.exclude,
         request.out,
         frozenset(Path(os.path.abspath(path)) for path in results),
+        is_foreign_name,
     )
     found = walk.find(request.paths)
     if not found:
-        raise UsageError(f"no photos in {', '.join(map(str, request.paths))}")
+        where = ", ".join(map(str, request.paths))
+        patterns = " fit --include and --exclude" * bool(request.include or request.exclude)
+        why = "".join(f" ({note})" for note in walk.notes)
+        raise UsageError(f"no photos in {where}{patterns}{why}")
     jobs = _name_jobs(request, recipe, found, suffix_of)
     notes = [
         *walk.notes,
@@ -139,15 +148,15 @@ def _results_folder(request: Request, task: str, photo: Found) -> Path:
 
 
 def _sort_out(jobs: list[Job], recipe: Recipe, overwrite: bool, notes: Iterable[str]) -> BatchPlan:
-    inputs = {job.source.resolve() for job in jobs}
+    inputs = {os.path.realpath(job.source) for job in jobs}
     identities = {identity for job in jobs if (identity := _identity(job.source))}
     journals: dict[Path, Journal] = {}
     todo: list[Job] = []
     skips: list[Skip] = []
     refusals: list[Refusal] = []
     for job in jobs:
-        if job.target.resolve() in inputs or _identity(job.target) in identities:
-            if _is_same(job.source, job.target):
+        if os.path.realpath(job.target) in inputs or _identity(job.target) in identities:
+            if is_same_file(job.source, job.target):
                 raise UsageError(
                     f"the result would replace the original {job.source}; "
                     "choose another --out, or a --name such as {stem}_{task}"
@@ -171,7 +180,7 @@ def _look_at_target(
 ) -> Skip | Refusal | None:
     if not os.path.lexists(job.target):
         return None
-    if job.target.is_dir():
+    if os.path.isdir(job.target):
         return Refusal(job, f"{job.target} is a folder; choose another --out or --name")
     if overwrite:
         return None
@@ -223,5 +232,9 @@ def _identity(path: Path) -> tuple[int, int] | None:
     return (state.st_dev, state.st_ino)
 
 
-def _is_same(one: Path, other: Path) -> bool:
-    return one.resolve() == other.resolve() or _identity(one) == _identity(other)
+def is_same_file(one: Path, other: Path) -> bool:
+    """Tell whether two paths lead to one file, which need not exist."""
+    identity = _identity(one)
+    # Path.resolve would fail on links in a circle.
+    same_path = os.path.realpath(one) == os.path.realpath(other)
+    return same_path or (identity is not None and identity == _identity(other))

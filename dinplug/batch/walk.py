@@ -1,6 +1,7 @@
 """Find the photos below the paths a user names."""
 
 import os
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -25,8 +26,9 @@ class Walk:
     """Walks folders in order of name, following links, each real folder and file once.
 
     Left out: hidden folders and AppleDouble files (`._x`), names that `is_photo_name` does not
-    know, what the patterns say, the folder `out`, folders of earlier results (they hold a
-    journal), and the paths in `results`. Files that are named explicitly are always taken.
+    know (pictures by `is_foreign_name` with a note), what the patterns say, the folder `out`,
+    folders of earlier results (they hold a journal), and the paths in `results`. Files that are
+    named explicitly are always taken.
     """
 
     is_photo_name: IsPhotoName
@@ -34,7 +36,9 @@ class Walk:
     exclude: Patterns = field(default_factory=Patterns)
     out: Path | None = None
     results: frozenset[Path] = frozenset()
+    is_foreign_name: IsPhotoName = lambda _: False
     notes: list[str] = field(default_factory=list)
+    _foreign: Counter[str] = field(default_factory=Counter)
     _folders: set[Path] = field(default_factory=set)
     _files: set[Path] = field(default_factory=set)
 
@@ -43,16 +47,21 @@ class Walk:
         found: list[Found] = []
         for named in paths:
             path = Path(os.path.abspath(named))
-            if path.is_dir():
+            if os.path.isdir(path):
                 found += [Found(photo, path) for photo in self._walk(path, path)]
             elif os.path.lexists(path):
                 found += [Found(path, path.parent)] if self._is_new(path) else []
             else:
                 raise UsageError(f"{named} does not exist")
+        if self._foreign:
+            kinds = ", ".join(
+                f"{count} {suffix}" for suffix, count in sorted(self._foreign.items())
+            )
+            self.notes.append(f"left out, dinplug does not read these kinds of pictures: {kinds}")
         return found
 
     def _walk(self, folder: Path, root: Path) -> Iterator[Path]:
-        real = folder.resolve()
+        real = Path(os.path.realpath(folder))
         if real in self._folders:
             return
         self._folders.add(real)
@@ -65,35 +74,40 @@ class Walk:
             path = folder / entry.name
             if self.exclude.fit(path.relative_to(root)):
                 continue
-            if entry.is_dir():
+            if os.path.isdir(path):
                 if self._may_enter(path, root, entry.is_symlink()):
                     yield from self._walk(path, root)
             elif self._is_photo(entry, path.relative_to(root)) and self._is_new(path):
                 yield path
 
     def _may_enter(self, folder: Path, root: Path, is_link: bool) -> bool:
-        real = folder.resolve()
+        real = Path(os.path.realpath(folder))
         if folder.name.startswith("."):
             return False
-        if is_link and (real.is_relative_to(root.resolve()) or folder.is_relative_to(real)):
+        if is_link and (real.is_relative_to(os.path.realpath(root)) or folder.is_relative_to(real)):
             return False  # inside the tree it is met anyway; above it would be walked in a circle
-        if self.out is not None and real == self.out.resolve():
+        if self.out is not None and real == Path(os.path.realpath(self.out)):
             return False
-        if (folder / JOURNAL_NAME).exists():
+        if os.path.exists(folder / JOURNAL_NAME):
             self.notes.append(f"{folder}: results of an earlier run; left out")
             return False
         return True
 
     def _is_photo(self, entry: "os.DirEntry[str]", relative: Path) -> bool:
-        if entry.name.startswith("._") or not self.is_photo_name(entry.name):
+        if entry.name.startswith("._"):
             return False
         if self.include and not self.include.fit(relative):
             return False
+        if not self.is_photo_name(entry.name):
+            if self.is_foreign_name(entry.name):
+                self._foreign[relative.suffix.lower()] += 1
+            return False
         # A broken link is taken, and reported when it cannot be read; a pipe would never end.
-        return entry.is_file() or (entry.is_symlink() and not os.path.exists(entry.path))
+        # DirEntry's own questions would fail on links in a circle or into forbidden places.
+        return os.path.isfile(entry.path) or (entry.is_symlink() and not os.path.exists(entry.path))
 
     def _is_new(self, path: Path) -> bool:
-        real = path.resolve()
+        real = Path(os.path.realpath(path))
         if real in self._files:
             return False
         if path in self.results:

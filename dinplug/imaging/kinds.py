@@ -25,6 +25,14 @@ _SUFFIXES: dict[Kind, tuple[str, ...]] = {
     "raw": tuple(sorted(RAW_SUFFIXES)),
 }
 PHOTO_SUFFIXES = frozenset(suffix for group in _SUFFIXES.values() for suffix in group)
+FOREIGN_SUFFIXES = frozenset(
+    (
+        ".avif", ".bpg", ".dds", ".exr", ".fits", ".hdr", ".heic", ".heif", ".hif", ".ico", ".j2k",
+        ".jp2", ".jpx", ".jxl", ".jxr", ".pcx", ".pgm", ".ppm", ".psb", ".psd", ".qoi", ".svg",
+        ".tga", ".wdp", ".xcf",
+    )
+)  # fmt: skip
+"""Pictures of kinds that are not read; walking a folder tells of them."""
 HEAD_BYTES = 32
 
 _DNG_VERSION, _PHOTOMETRIC = 0xC612, 0x0106
@@ -34,6 +42,11 @@ _SENSOR_PHOTOMETRICS = (32803, 34892)  # colour filter array, linear raw
 def is_photo_name(path: str | Path) -> bool:
     """Say whether a file's name has the suffix of a photo, in whatever case."""
     return Path(path).suffix.lower() in PHOTO_SUFFIXES
+
+
+def is_foreign_name(path: str | Path) -> bool:
+    """Say whether a file's name has the suffix of a picture that is not read."""
+    return Path(path).suffix.lower() in FOREIGN_SUFFIXES
 
 
 def output_format(kind: Kind, wish: str | None) -> str:

@@ -96,3 +96,19 @@ def test_results_may_be_named_as_inputs(tmp_path: Path) -> None:
 def test_a_missing_path_is_named(tmp_path: Path) -> None:
     with pytest.raises(UsageError, match="nowhere does not exist"):
         Walk(is_photo_name).find((tmp_path / "nowhere",))
+
+
+@pytest.mark.skipif(os.name != "posix", reason="links of Unix")
+def test_links_in_a_circle_do_not_end_the_walk(tmp_path: Path) -> None:
+    fill(tmp_path, "a.jpg")
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    (tmp_path / "circle").symlink_to("circle")
+    assert names(tmp_path) == ["a.jpg", "circle.jpg"]
+
+
+def test_pictures_of_other_kinds_are_noted(tmp_path: Path) -> None:
+    fill(tmp_path, "a.jpg", "b.HEIC", "sub/c.heic", "d.psd", "notes.txt", "._e.heic")
+    walk = Walk(is_photo_name, is_foreign_name=lambda name: name.lower().endswith(("heic", "psd")))
+    assert names(tmp_path, walk) == ["a.jpg"]
+    (note,) = walk.notes
+    assert note.endswith("2 .heic, 1 .psd")

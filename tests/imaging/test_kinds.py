@@ -19,6 +19,12 @@ def test_other_names(name: str) -> None:
     assert not is_photo_name(name)
 
 
+def test_pictures_that_are_not_read_are_known() -> None:
+    assert kinds.is_foreign_name("a.HEIC") and kinds.is_foreign_name(Path("x/b.jp2"))
+    assert not kinds.is_foreign_name("a.txt")
+    assert not kinds.FOREIGN_SUFFIXES & kinds.PHOTO_SUFFIXES
+
+
 @pytest.mark.parametrize(
     ("name", "kind", "format", "suffix"),
     [
