@@ -98,9 +98,13 @@ _OPTIONS = [
         type=click.Choice(FORMATS),
         help="Kind of file to write. Default: the photo's own kind, TIFF for RAW.",
     ),
-    click.option("--quality", type=click.IntRange(1, 100), help="Quality of JPEG and WebP files."),
     click.option(
-        "--compression", type=click.Choice(COMPRESSIONS), help="Compression of TIFF files."
+        "--quality", type=click.IntRange(1, 100), help="Quality of results that are JPEG or WebP."
+    ),
+    click.option(
+        "--compression",
+        type=click.Choice(COMPRESSIONS),
+        help="Compression of results that are TIFF.",
     ),
     click.option(
         "--bit-depth",

@@ -47,6 +47,8 @@ class Wishes:
             raise UsageError("say what to restore with --task, or name a --model")
         if self.scale is not None and self.task not in (None, "sr"):
             raise UsageError(f"--scale is for --task sr; {self.task} keeps a photo's size")
+        if self.reference and (self.tile is not None or self.max_memory is not None):
+            raise UsageError("--reference runs untiled: leave out --tile and --max-memory")
         return load_model(self.model, task=self.task, scale=self.scale)
 
     def restorer(self, model: LoadedModel) -> Restorer:

@@ -64,8 +64,8 @@ def check_size(width: int, height: int, channels: int, bits: int, limits: Limits
         raise UnreadableError(f"{channels} channels are no photo")
     if width * height > limits.pixels:
         raise UnreadableError(
-            f"{width} x {height} pixels are more than the limit of {limits.pixels}; raise the "
-            "limit if the file is genuine"
+            f"{width} x {height} pixels are more than the limit of {limits.pixels}; cut it into "
+            "parts if the file is genuine"
         )
     # Stored samples and three float32 channels are held at once.
     need = width * height * (channels * max(bits, 8) // 8 + 12)

@@ -24,7 +24,7 @@ class WriteOptions:
     WebP lossless); `compression` of TIFF is "none", "lzw", "deflate", "zstd" or "packbits";
     `bit_depth` is 8, 16, or 32 (TIFF, floating point); `output_profile` is "srgb",
     "display-p3", "adobe-rgb", "prophoto" or the path of an .icc file. Raises UsageError
-    where a value is none of these.
+    where a value is none of these, or is for another format than the one wished for.
     """
 
     format: str | None = None
@@ -47,5 +47,9 @@ class WriteOptions:
         if self.format and self.bit_depth and self.bit_depth > MOST_BITS[self.format]:
             most = MOST_BITS[self.format]
             raise UsageError(f"{self.format.upper()} holds {most} bits at most: use format tiff")
+        if self.quality is not None and self.format in ("tiff", "png"):
+            raise UsageError(f"quality is for JPEG and WebP: leave it out for {self.format}")
+        if self.compression is not None and self.format not in (None, "tiff"):
+            raise UsageError(f"compression is for TIFF: leave it out for {self.format}")
         if self.output_profile is not None:
             profiles.load_profile(self.output_profile)

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import mmap
+import stat
 import struct
 import zlib
 from dataclasses import replace
@@ -99,6 +101,8 @@ def _reason(error: BaseException) -> str:
         return "no such file"
     if isinstance(error, PermissionError):
         return "no permission to read it"
+    if isinstance(error, OSError) and error.errno == errno.ELOOP:
+        return "it is a link that leads in a circle"
     if isinstance(error, IsADirectoryError):
         return "it is a folder, not a photo"
     if isinstance(error, UnidentifiedImageError):
@@ -109,6 +113,8 @@ def _reason(error: BaseException) -> str:
 
 
 def _kind(path: Path) -> Kind:
+    if not stat.S_ISREG(path.stat().st_mode) and not path.is_dir():
+        raise UnreadableError("it is a device or a pipe, not a file")
     with path.open("rb") as file:
         head = file.read(kinds.HEAD_BYTES)
         if not head:

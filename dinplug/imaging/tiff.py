@@ -88,7 +88,7 @@ def _check_form(page: Any) -> None:
     if page.photometric == _SEPARATED and page.tags.valueof(_INK_SET, default=1) != 1:
         raise UnreadableError("its inks are not CMYK")
     if page.photometric == _YCBCR and page.compression not in (*_YCBCR_CODECS, OLD_JPEG):
-        raise UnreadableError("YCbCr outside JPEG compression is not supported")
+        raise UnreadableError("YCbCr outside JPEG compression is not supported; save it as RGB")
     if page.dtype.kind not in "buif":
         raise UnreadableError("complex samples are not supported")
 

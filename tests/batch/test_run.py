@@ -2,7 +2,6 @@
 
 import errno
 import json
-import os
 import threading
 from collections.abc import Callable
 from pathlib import Path
@@ -26,7 +25,7 @@ from dinplug.batch.rehearse import suffix_finder
 from dinplug.batch.run import BatchRun
 from dinplug.batch.single import SingleRun
 from dinplug.errors import Interrupted, ReadError, SetupError, WriteError
-from dinplug.imaging import Photo, WriteOptions, is_photo_name
+from dinplug.imaging import Photo, WriteOptions, is_photo_name, read_photo
 from dinplug.inference.executor import Progress
 from dinplug.inference.run import OnProgress, ShouldStop
 
@@ -196,23 +195,26 @@ def test_stopping_leaves_whole_files_and_the_rest_for_later(tmp_path: Path, over
     assert (finished(resumed).done, finished(resumed).skipped) == (2, 2)
 
 
-def test_stopping_while_a_photo_is_read_does_not_wait_for_it(tmp_path: Path) -> None:
-    """A pipe is read for ever; the run ends all the same, and the pipe is let go."""
-    folder = photos(tmp_path / "photos")
-    os.mkfifo(folder / "pipe.png")
-    stop = threading.Event()
+def test_stopping_while_a_photo_is_read_does_not_wait_for_it(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A slow disk gives nothing; the run ends all the same once the disk lets go."""
+    folder = photos(tmp_path / "photos", "slow.png")
+    stop, disk = threading.Event(), threading.Event()
+
+    def read_slowly(path: Path) -> Photo:
+        disk.wait()
+        return read_photo(path)
+
+    monkeypatch.setattr("dinplug.batch.run.read_photo", read_slowly)
 
     def stop_when_reading(event: Event) -> None:
         if isinstance(event, PhotoProgress):
             stop.set()
-            threading.Timer(0.2, let_go).start()
-
-    def let_go() -> None:
-        with (folder / "pipe.png").open("wb"):
-            pass
+            threading.Timer(0.2, disk.set).start()
 
     made = make_plan(
-        Request((folder / "pipe.png",)),
+        Request((folder / "slow.png",)),
         RECIPE,
         is_photo_name=is_photo_name,
         suffix_of=lambda source: ".png",

@@ -1,5 +1,6 @@
 """Photos made here, one property each, come out of `read_photo` right."""
 
+import os
 from pathlib import Path
 from typing import Any
 
@@ -247,3 +248,14 @@ def test_restored_checks_shapes(tmp_path: Path) -> None:
         photo.restored(photo.rgb[..., 0])
     with pytest.raises(ValueError, match="no alpha"):
         photo.restored(photo.rgb, photo.rgb[..., 0])
+
+
+@pytest.mark.skipif(os.name != "posix", reason="pipes and links of Unix")
+def test_what_is_no_file_is_refused_at_once(tmp_path: Path) -> None:
+    os.mkfifo(tmp_path / "pipe.jpg")
+    (tmp_path / "circle.jpg").symlink_to("circle.jpg")
+    for name, reason in (("pipe", "it is a device or a pipe"), ("circle", "leads in a circle")):
+        with pytest.raises(ReadError, match=reason):
+            read_photo(tmp_path / f"{name}.jpg")
+        with pytest.raises(ReadError, match=reason):
+            probe_photo(tmp_path / f"{name}.jpg")
