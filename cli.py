@@ -4,16 +4,20 @@ from __future__ import annotations
 
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import click
+from click.exceptions import NoArgsIsHelpError
 
 import dinplug
 from dinplug.batch.interrupt import Stop, leave_tidied, stop_on_signals
 from dinplug.batch.options import device_option, parse_factor, restoration_options
-from dinplug.batch.summary import printable
-from dinplug.errors import DinplugError, Interrupted, PhotoError, SetupError
+from dinplug.batch.streams import prepare_streams
+from dinplug.batch.summary import for_display, printable
+from dinplug.errors import DinplugError, Interrupted, PhotoError, SetupError, UsageError
 
 # Commands import what they need themselves: torch alone takes seconds, and --help none of it.
 
@@ -22,20 +26,58 @@ FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
 
 
+class ResultsFolder(click.Path):
+    """A path that is not '', which a shell makes of an unset variable and Path takes for `.`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the name of a folder is empty", param, ctx)
+        return super().convert(value, param, ctx)
+
+
+def end_with_error(message: str, exit_code: int) -> NoReturn:
+    """Say in one line what went wrong, and end the command."""
+    click.echo(f"Error: {printable(' '.join(message.split()))}", err=True)
+    raise click.exceptions.Exit(exit_code)
+
+
+@contextmanager
+def errors_in_one_line() -> Iterator[None]:
+    """Turn what goes wrong into one line and an exit code."""
+    try:
+        yield
+    except NoArgsIsHelpError:
+        raise  # shows the help
+    except click.UsageError as error:
+        command = error.ctx.command_path if error.ctx else "dinplug"
+        wrong = error.format_message().rstrip(".")
+        end_with_error(f"{wrong}; see `{command} --help`", UsageError.exit_code)
+    except Interrupted as error:
+        click.echo("Interrupted.", err=True)
+        raise click.exceptions.Exit(error.exit_code) from error
+    except DinplugError as error:
+        end_with_error(str(error), error.exit_code)
+    except BrokenPipeError:
+        raise  # whoever reads has seen enough; click ends without a word
+    except OSError as error:
+        where = error.filename if error.filename is not None else "output"
+        end_with_error(f"{where}: {error.strerror or error}", SetupError.exit_code)
+
+
 class Commands(click.Group):
-    """Commands that may raise our errors, and that end soon when the user wishes."""
+    """Commands that tell of errors in one line, and that end soon when the user wishes."""
+
+    def make_context(self, *args: Any, **kwargs: Any) -> click.Context:
+        prepare_streams()
+        with errors_in_one_line():
+            return super().make_context(*args, **kwargs)
 
     def invoke(self, ctx: click.Context) -> Any:
         with stop_on_signals() as stop:
             ctx.obj = stop
             try:
-                return super().invoke(ctx)
-            except Interrupted:
-                click.echo("Interrupted.", err=True)
-                ctx.exit(Interrupted.exit_code)
-            except DinplugError as error:
-                click.echo(f"Error: {printable(' '.join(str(error).split()))}", err=True)
-                ctx.exit(error.exit_code)
+                with errors_in_one_line():
+                    return super().invoke(ctx)
             finally:
                 if stop():
                     leave_tidied()
@@ -56,7 +98,7 @@ def main() -> None:
 @click.argument("paths", nargs=-1, required=True, type=EXISTING, metavar="PATHS...")
 @click.option(
     "--out",
-    type=ANY_PATH,
+    type=ResultsFolder(path_type=Path),
     metavar="FOLDER",
     help="Where results go. Default: beside each folder, named after it and the task.",
 )
@@ -106,17 +148,21 @@ def batch(
     from dinplug.batch.run import BatchRun
     from dinplug.batch.show import show_rehearsal, shown
     from dinplug.batch.wishes import Wishes
-    from dinplug.imaging import is_photo_name
+    from dinplug.imaging.kinds import is_foreign_name, is_photo_name
 
     wishes = Wishes(**options)
     model = wishes.load()
     restorer, recipe = wishes.restorer(model), wishes.recipe(model)
     request = Request(paths, f"{restorer.scale:g}", out, wanted, unwanted, template, overwrite)
     plan = make_plan(
-        request, recipe, is_photo_name=is_photo_name, suffix_of=suffix_finder(wishes.format)
+        request,
+        recipe,
+        is_photo_name=is_photo_name,
+        suffix_of=suffix_finder(wishes.format),
+        is_foreign_name=is_foreign_name,
     )
     for note in plan.notes:
-        click.echo(f"note: {note}", err=True)
+        click.echo(for_display(f"note: {note}"), err=True)
     if dry_run:
         if show_rehearsal(plan, restorer.plan, stop, as_json=as_json):
             sys.exit(PhotoError.exit_code)
@@ -162,7 +208,7 @@ def restore(
     Example:
       dinplug restore --task dehaze harbour.jpg harbour-clear.tif
     """
-    from dinplug.batch.events import PhotoFailed
+    from dinplug.batch.events import Event, PhotoFailed
     from dinplug.batch.show import show_rehearsal, shown
     from dinplug.batch.single import SingleRun, check_target, options_for
     from dinplug.batch.wishes import Wishes
@@ -180,23 +226,24 @@ def restore(
             sys.exit(PhotoError.exit_code)
         return
     with shown(as_json) as emit:
+
+        def tell(event: Event) -> None:
+            """Show the event; in words a failure is the error that ends the command."""
+            if as_json or not isinstance(event, PhotoFailed):
+                emit(event)
+
         run = SingleRun(
             source,
             target,
             wishes.recipe(model),
             restorer,
             write_options,
-            emit,
+            tell,
             stop,
             overwrite=overwrite,
         )
         stop.before_leaving.append(run.unfinished.remove)
-        try:
-            run.run()
-        except PhotoError as error:
-            if as_json:
-                emit(PhotoFailed(str(source), str(error)))
-            raise
+        run.run()
 
 
 @main.group(invoke_without_command=True)

@@ -104,7 +104,63 @@ def test_wrong_usage_is_exit_code_2_and_no_traceback(
     monkeypatch.chdir(tmp_path)
     result = dinplug_says(*arguments)
     assert result.exit_code == 2
-    assert "Error: " in result.stderr and "Traceback" not in result.output
+    (line,) = result.stderr.splitlines()
+    assert line.startswith("Error: ") and not result.stdout
+
+
+def test_no_arguments_show_the_help() -> None:
+    assert "Commands:" in dinplug_says().stderr
+
+
+@pytest.mark.usefixtures("tiny_models")
+@pytest.mark.parametrize(
+    ("arguments", "complaint"),
+    [
+        (["--out", ""], "the name of a folder is empty"),
+        (["--format", "tiff", "--quality", "90"], "quality is for JPEG and WebP"),
+        (["--format", "jpeg", "--compression", "lzw"], "compression is for TIFF"),
+        (["--reference", "--tile", "64"], "--reference runs untiled"),
+        (["--reference", "--max-memory", "1G"], "--reference runs untiled"),
+        (["--include", "*.tif"], "fit --include and --exclude"),
+    ],
+    ids=lambda value: value if isinstance(value, str) else "",
+)
+def test_wishes_that_contradict_are_refused(
+    arguments: list[str], complaint: str, tmp_path: Path
+) -> None:
+    photo(tmp_path / "a.png")
+    result = dinplug_says("batch", tmp_path, "--model", "tiny-derain", *arguments)
+    assert result.exit_code == 2
+    assert complaint in result.stderr
+
+
+def run_closed(closing: str, *arguments: str | Path) -> subprocess.CompletedProcess[str]:
+    """Run a command with streams closed or full, as the shell says it."""
+    script = f'exec "$0" -m dinplug.cli "$@" {closing}'
+    return subprocess.run(
+        ["sh", "-c", script, sys.executable, *map(str, arguments)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+
+
+@pytest.mark.skipif(os.name != "posix", reason="the shell of Unix closes streams")
+class TestStreams:
+    @pytest.mark.parametrize("closing", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+    def test_closed_streams_lead_nowhere(self, closing: str, tmp_path: Path) -> None:
+        source = photo(tmp_path / "a.png")
+        result = run_closed(closing, "restore", "--task", "dehaze", source, tmp_path / "b.png")
+        assert (result.returncode, "Traceback" in result.stderr) == (0, False)
+        with Image.open(tmp_path / "b.png") as restored:
+            assert restored.size == (24, 17)
+
+    @pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+    def test_output_that_cannot_be_written_is_one_line(self) -> None:
+        result = run_closed(">/dev/full", "models")
+        assert result.returncode == SetupError.exit_code
+        (line,) = result.stderr.splitlines()
+        assert line.startswith("Error: output: ")
 
 
 class TestBatch:
@@ -279,7 +335,31 @@ class TestRestore:
         (line,) = result.stderr.splitlines()
         assert line.startswith("Error: c.png: ")
         if as_json:
-            assert isinstance(from_json(result.stdout.splitlines()[-1]), PhotoFailed)
+            *_, failed, finished = map(from_json, result.stdout.splitlines())
+            assert isinstance(failed, PhotoFailed) and failed.reason.startswith("c.png: ")
+            assert isinstance(finished, RunFinished) and finished.failed == 1
+
+    def test_too_little_memory_is_told_to_programs_too(self) -> None:
+        result = dinplug_says(
+            "restore", "--model", "tiny-x2", "a.png", "b.png", "--max-memory", "1K", "--json"
+        )
+        assert result.exit_code == 2
+        *_, failed, finished = map(from_json, result.stdout.splitlines())
+        assert isinstance(failed, PhotoFailed) and "--max-memory" in failed.reason
+        assert isinstance(finished, RunFinished)
+
+    def test_what_the_user_should_know_is_shown(self) -> None:
+        Image.new("P", (9, 8)).save("p.png")
+        result = dinplug_says("restore", "--model", "tiny-derain", "p.png", "q.png")
+        assert result.exit_code == 0
+        assert "note: p.png: palette colours: the result is RGB" in result.stdout
+
+    def test_names_the_system_refuses_are_one_line(self) -> None:
+        Path("circle.png").symlink_to("circle.png")
+        for target in ("x" * 300 + ".png", "circle.png", "circle.png/b.png"):
+            result = dinplug_says("restore", "--model", "tiny-derain", "a.png", target)
+            assert result.exit_code in (1, 2)
+            assert len(result.stderr.splitlines()) == 1
 
     def test_a_dry_run_writes_nothing(self) -> None:
         result = dinplug_says("restore", "--model", "tiny-derain", "a.png", "b.png", "--dry-run")

@@ -6,11 +6,20 @@ from collections.abc import Callable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from dinplug.batch.events import Event, PhotoDone, PhotoProgress, PhotoStarted, RunStarted
+from dinplug.batch.events import (
+    Event,
+    PhotoDone,
+    PhotoFailed,
+    PhotoProgress,
+    PhotoStarted,
+    RunFinished,
+    RunStarted,
+)
 from dinplug.batch.journal import Recipe
+from dinplug.batch.plan import is_same_file
 from dinplug.batch.run import PhotoRestorer, progress_receiver
 from dinplug.batch.unfinished import UnfinishedFiles
-from dinplug.errors import UsageError
+from dinplug.errors import DinplugError, Interrupted, UsageError
 from dinplug.imaging import WriteOptions, read_photo, write_photo
 from dinplug.inference.run import ShouldStop
 
@@ -39,10 +48,30 @@ class SingleRun:
     unfinished: UnfinishedFiles = field(default_factory=UnfinishedFiles)
 
     def run(self) -> None:
-        """Restore the photo. Raises PhotoError, and Interrupted when the user stopped it."""
+        """Restore the photo. Raises what `restore_photo` and `write_photo` raise.
+
+        The last event is RunFinished, whatever happens.
+        """
         started = time.monotonic()
-        source, target = str(self.source), str(self.target)
+        done = failed = 0
+        interrupted = False
         self.emit(RunStarted(self.recipe.task, self.recipe.model, photos=1, skipped=0))
+        try:
+            self._restore(started)
+            done = 1
+        except Interrupted:
+            interrupted = True
+            raise
+        except DinplugError as error:
+            failed = 1
+            self.emit(PhotoFailed(str(self.source), str(error)))
+            raise
+        finally:
+            seconds = time.monotonic() - started
+            self.emit(RunFinished(done, 0, failed, seconds, interrupted))
+
+    def _restore(self, started: float) -> None:
+        source, target = str(self.source), str(self.target)
         self.emit(PhotoStarted(0, source, target))
         self.emit(PhotoProgress(0, "reading", 0, 1))
         restored = self.restorer.restore_photo(
@@ -64,13 +93,13 @@ def check_target(source: Path, target: Path, *, overwrite: bool) -> None:
         raise UsageError(f"{source} does not exist")
     if source.is_dir():
         raise UsageError(f"{source} is a folder; `dinplug batch` restores folders")
-    if target.is_dir():
+    if os.path.isdir(target):
         raise UsageError(f"{target} is a folder; name the file to write")
-    if source.resolve() == target.resolve() or (target.exists() and target.samefile(source)):
+    if is_same_file(source, target):
         raise UsageError(f"{target} is the original; choose another name")
     if os.path.lexists(target) and not overwrite:
         raise UsageError(f"{target} exists; --overwrite replaces it")
-    if not target.parent.is_dir():
+    if not os.path.isdir(target.parent):
         raise UsageError(f"{target.parent} is no folder; make it first")
 
 

@@ -1,6 +1,8 @@
 """Events and their JSON lines."""
 
 import json
+from dataclasses import fields
+from pathlib import Path
 
 import pytest
 
@@ -70,3 +72,14 @@ def test_whole_seconds_are_still_seconds() -> None:
 def test_anything_else_is_refused(line: str, complaint: str) -> None:
     with pytest.raises(UsageError, match=complaint):
         from_json(line)
+
+
+def test_the_document_names_every_event_and_field() -> None:
+    text = (Path(__file__).parents[2] / "docs" / "events.md").read_text("utf-8")
+    rows = [row for row in text.splitlines() if row.startswith("| `")]
+    told = {row.split("`")[1]: row.split("|")[2].replace("`", "").strip() for row in rows}
+    meant = {json.loads(to_json(event))["event"]: event for event in EVENTS}
+    assert told == {
+        kind: ", ".join(field.name for field in fields(event)) for kind, event in meant.items()
+    }
+    assert f"(now {SCHEMA})" in text

@@ -67,7 +67,7 @@ def test_what_cannot_work_is_said_before_the_work(
     ],
 )
 def test_the_name_says_the_format(name: str, kind: str) -> None:
-    assert options_for(Path(name), WriteOptions(quality=7)) == WriteOptions(kind, quality=7)
+    assert options_for(Path(name), WriteOptions(bit_depth=8)) == WriteOptions(kind, bit_depth=8)
     assert options_for(Path(name), WriteOptions(kind)).format == kind
 
 
