@@ -20,17 +20,19 @@ import time
 from pathlib import Path
 
 import numpy as np
+import psutil
 import torch
 from torch import Tensor
-from torch.nn import functional as F
 
 from dinplug.checkpoints import load_model
 from dinplug.errors import SetupError
-from dinplug.inference.run import NetworkRunner, RunOptions
+from dinplug.imaging import read_photo
+from dinplug.inference.run import NetworkRunner, RunOptions, pad
 from dinplug.inference.tiling import inside, tiles
 from dinplug.networks.stages import StagedNetwork
 from dinplug.specs import MODELS
 
+PHOTO = Path(__file__).resolve().parents[1] / "examples" / "photos" / "ridges.png"
 OVERLAP = 32
 """Context around a tile in the ordinary way of tiling, in pixels."""
 DEFAULT_MODELS = (
@@ -40,13 +42,12 @@ METHODS = ("whole", "exact", "overlapped")
 
 
 def picture(height: int, width: int) -> Tensor:
-    """A smooth picture with edges and texture, (1, 3, H, W) in 0..1, always the same."""
-    generator = torch.Generator().manual_seed(7)
-    picture = torch.zeros(1, 3, height, width)
-    for cells, share in ((4, 0.6), (24, 0.25), (120, 0.15)):
-        noise = torch.rand(1, 3, cells, cells, generator=generator)
-        picture += share * F.interpolate(noise, size=(height, width), mode="bicubic")
-    return picture.clamp(0, 1).contiguous(memory_format=torch.channels_last)
+    """The middle of an example photo, mirrored where it is too small, (1, 3, H, W) in 0..1."""
+    photo = torch.from_numpy(read_photo(PHOTO).rgb).permute(2, 0, 1)[None]
+    photo = pad(photo, max(height, photo.shape[2]), max(width, photo.shape[3]))
+    top, left = (photo.shape[2] - height) // 2, (photo.shape[3] - width) // 2
+    part = photo[:, :, top : top + height, left : left + width]
+    return part.contiguous(memory_format=torch.channels_last)
 
 
 def network_of(name: str) -> StagedNetwork:
@@ -58,14 +59,14 @@ def network_of(name: str) -> StagedNetwork:
         return MODELS[name].build().eval()
 
 
-def overlapped(network: StagedNetwork, image: Tensor, tile: int) -> Tensor:
+def overlapped(runner: NetworkRunner, image: Tensor, tile: int) -> Tensor:
     """Tiles with `OVERLAP` pixels of context, each run as a picture of its own."""
-    scale = network.scale
+    scale = runner.network.scale
     output = torch.empty(1, 3, image.shape[2] * scale, image.shape[3] * scale)
     for rows, columns in tiles(image.shape[2], image.shape[3], tile):
         wide_rows, wide_columns = rows.widened(OVERLAP), columns.widened(OVERLAP)
         part = image[:, :, wide_rows.start : wide_rows.stop, wide_columns.start : wide_columns.stop]
-        result = network(part * network.value_range) / network.value_range
+        result = runner.run(part)
         fine_rows, fine_columns = rows.refined(scale), columns.refined(scale)
         output[:, :, fine_rows.start : fine_rows.stop, fine_columns.start : fine_columns.stop] = (
             result[:, :, inside(rows, wide_rows, scale), inside(columns, wide_columns, scale)]
@@ -76,17 +77,16 @@ def overlapped(network: StagedNetwork, image: Tensor, tile: int) -> Tensor:
 def measure(name: str, method: str, height: int, width: int, tile: int, target: Path) -> None:
     """Run one method once, save its output to `target` and print its cost as JSON."""
     network, image = network_of(name), picture(height, width)
-    runner = NetworkRunner(network, RunOptions(tile=tile, reference=method == "whole"))
-    network(image[:, :, :64, :64] * network.value_range)
-    before = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    runner = NetworkRunner(network, RunOptions(tile=tile, reference=method != "exact"))
+    runner.run(image[:, :, :64, :64])
+    before = psutil.Process().memory_info().rss
     started, spent = time.perf_counter(), time.process_time()
-    with torch.inference_mode():
-        by = {"overlapped": lambda x: overlapped(network, x, tile)}
-        output = by.get(method, runner.run)(image)
+    ordinary = method == "overlapped"
+    output = overlapped(runner, image, tile) if ordinary else runner.run(image)
     cost = {
         "wall": time.perf_counter() - started,
         "cpu": time.process_time() - spent,
-        "mib": (resource.getrusage(resource.RUSAGE_SELF).ru_maxrss - before) / 1024,
+        "mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024 - before / 2**20,
     }
     np.save(target, output.numpy())
     print(json.dumps(cost))
