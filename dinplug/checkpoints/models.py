@@ -167,7 +167,7 @@ def _choose(entries: dict[str, _Entry], task: Task, scale: float | None) -> _Ent
         if entry.model.task == task and (scale is None or _serves(entry.model, scale))
     ]
     fitting.sort(key=lambda entry: (entry.model.any_factor, not entry.model.is_default))
-    wish = f"{task} x{scale:g}" if scale is not None and task is Task.SR else f"{task}"
+    wish = f"{task}" if scale is None else f"{task} x{scale:g}"
     if not fitting:
         raise UsageError(f"no model is for {wish}: `dinplug models` lists them")
     for entry in fitting:

@@ -111,7 +111,7 @@ def test_bundled_weights_come_before_imported_ones(bundled: Path) -> None:
     [
         ({"name": "resnet"}, "no model is named 'resnet'"),
         ({"task": "colour"}, "choose one of sr, deblur, derain, dehaze"),
-        ({"task": "dehaze", "scale": 4}, "no model is for dehaze"),
+        ({"task": "dehaze", "scale": 4}, "no model is for dehaze x4"),
         ({"name": "imdn-x2", "scale": 3}, "enlarges by 2, not 3"),
         ({"name": "imdn-x2", "task": "dehaze"}, "is for sr, not dehaze"),
         ({}, "name a model or a task"),
