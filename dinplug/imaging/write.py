@@ -95,7 +95,7 @@ def _history(photo: Photo) -> dict[str, str]:
         return {}
     return {
         "Task": made.task,
-        "Model": made.model,
+        "Network": made.model,  # not "Model": readers would take that for the camera's
         "Weights": made.weights,
         "Options": made.options,
         "Version": made.version,

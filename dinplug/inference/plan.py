@@ -76,17 +76,21 @@ class ExecutionPlan:
     def __str__(self) -> str:
         sides = sorted(set(self.tile_sides))
         side = f"{sides[0]}" if len(sides) == 1 else f"{sides[0]} to {sides[-1]}"
-        scratch = f", {gib(self.scratch_bytes)} scratch file" if self.scratch_bytes else ""
+        scratch = (
+            f", {readable_size(self.scratch_bytes)} scratch file" if self.scratch_bytes else ""
+        )
         return (
             f"{len(self.tile_sides)} stages, {sum(self.tile_counts)} tiles of side {side}, "
-            f"feature maps {gib(self.map_bytes)} in memory{scratch}, "
-            f"predicted peak {gib(self.peak_bytes)}"
+            f"feature maps {readable_size(self.map_bytes)} in memory{scratch}, "
+            f"predicted peak {readable_size(self.peak_bytes)}"
         )
 
 
-def gib(size: int) -> str:
+def readable_size(size: int) -> str:
     """Bytes as a person reads them."""
-    return f"{size / 2**30:.2f} GiB" if size >= 2**30 else f"{size / 2**20:.0f} MiB"
+    if size >= 2**30:
+        return f"{size / 2**30:.2f} GiB"
+    return f"{size / 2**20:.0f} MiB" if size >= 2**20 else f"{size / 2**10:.0f} KiB"
 
 
 def plan_execution(
@@ -125,8 +129,8 @@ def plan_execution(
         if limit <= SMALLEST_TILE or tile is not None:
             smaller = " or a smaller --tile" if tile is not None else ""
             raise UsageError(
-                f"{gib(max_memory)} are too little for a photo of {width} x {height} pixels: give "
-                f"--max-memory at least {gib(max(fixed))}{smaller}"
+                f"{readable_size(max_memory)} are too little for a photo of {width} x {height} "
+                f"pixels: give --max-memory at least {readable_size(max(fixed))}{smaller}"
             )
         limit //= 2
 
