@@ -127,8 +127,8 @@ class BatchRun:
         ahead = decoder.submit(_load, jobs[0]) if jobs else None
         behind: Future[None] | None = None
         for index, job in enumerate(jobs):
-            assert ahead is not None
-            present = ahead
+            present, ahead = ahead, None
+            assert present is not None
             following = jobs[index + 1] if index + 1 < len(jobs) else None
             if following and self.overlap:
                 ahead = decoder.submit(_load, following)
@@ -136,6 +136,7 @@ class BatchRun:
             self._emit(PhotoStarted(index, str(job.source), str(job.target)))
             try:
                 restored, fingerprint = self._restore(index, present)
+                present = None  # the photo as read is needed no more, only its result
                 self._wait_for(behind)
                 behind = encoder.submit(self._store, index, job, restored, fingerprint, started)
                 del restored

@@ -12,7 +12,7 @@ from dinplug.networks.stages import FeatureMap, Grid, Read, Stage, StageGraph
 FLOAT = 4
 TARGET_WORKSPACE = 40 << 20
 """Bytes of one tile's workspace that a core still handles well; decides the tile's side."""
-OPERATOR_SHARE = 1.5
+OPERATOR_SHARE = 3.0
 """Measured: what convolutions take beside their inputs and outputs, and freed blocks kept."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
