@@ -16,7 +16,8 @@ LAYERS = [
     {"specs"},
     {"checkpoints"},
     {"imaging", "inference"},
-    {"restoration", "evaluation", "training", "listing", "doctor"},
+    {"restoration", "evaluation", "listing", "doctor"},
+    {"training"},
     {"batch"},
     {"cli"},
 ]

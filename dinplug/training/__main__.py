@@ -10,14 +10,12 @@ from torch import nn
 
 from dinplug.errors import DinplugError
 from dinplug.training.loop import LogLine, Trainer
-from dinplug.training.pairs import HazePairs
-from dinplug.training.photos import list_photos, split_held_out
+from dinplug.training.pairs.sources import pairs_of
 from dinplug.training.recipe import read_recipe
-from dinplug.training.scenes.pool import landscape_pool
 from dinplug.training.state import load_state
 from dinplug.training.validation import validate
 
-_VALIDATION_BATCHES, _VALIDATION_SIZE, _VALIDATION_SEED = 6, 8, 77
+_VALIDATION_BATCHES, _VALIDATION_SIZE = 6, 8
 
 
 @click.command(name="python -m dinplug.training")
@@ -56,32 +54,18 @@ def _train(
     recipe_file: Path, data: Path, out: Path, minutes: float | None, start: Path | None
 ) -> None:
     recipe = read_recipe(recipe_file)
-    photos, held_out = split_held_out(list_photos(data, recipe.classes))
-    pool = None
-    if recipe.landscape_share > 0:
-        out.mkdir(parents=True, exist_ok=True)
-        pool = landscape_pool(out / "landscapes.npz", recipe.landscapes, recipe.seed)
-    pairs = HazePairs(
-        photos,
-        recipe.crop,
-        recipe.seed,
-        recipe.interiors,
-        recipe.skies,
-        pool,
-        recipe.landscape_share,
-    )
-    unseen = HazePairs(held_out, recipe.crop, _VALIDATION_SEED, skies=recipe.skies)
+    pairs, unseen = pairs_of(recipe, data, out)
 
     def score(network: nn.Module) -> LogLine:
-        result = validate(network, unseen, _VALIDATION_BATCHES, _VALIDATION_SIZE)
-        return {"psnr_hazy": result.hazy, "psnr_restored": result.restored}
+        assert unseen is not None
+        return vars(validate(network, unseen, _VALIDATION_BATCHES, _VALIDATION_SIZE))
 
     weights = load_state(start).average if start is not None else None
     trainer = Trainer(recipe, out, weights)
     trainer.run(
         pairs,
         minutes,
-        score if held_out else None,
+        score if unseen is not None else None,
         lambda line: click.echo(json.dumps(line)),
     )
 

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dinplug.errors import Interrupted, UsageError
 from dinplug.networks.din import DIN, initialise
+from dinplug.specs import build_network
 from dinplug.training.recipe import Recipe
 from dinplug.training.state import TrainingState, Weights, load_state, save_state
 
@@ -33,12 +34,25 @@ class Pairs(Protocol):
 
 
 def rate_at(recipe: Recipe, step: int) -> float:
-    """Learning rate of a step: linear warm-up, then a half cosine down to the final rate."""
+    """Learning rate of a step: linear warm-up, then a half cosine, or halvings."""
     if step < recipe.warmup:
         return recipe.rate * (step + 1) / recipe.warmup
+    if recipe.schedule == "halving":
+        return max(recipe.rate * 0.5 ** (step // recipe.halve_every), recipe.final_rate)
     progress = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
     cosine = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
     return recipe.final_rate + (recipe.rate - recipe.final_rate) * cosine
+
+
+def fresh_network(recipe: Recipe) -> nn.Module:
+    """The recipe's network with random weights, the same ones for a seed."""
+    torch.manual_seed(recipe.seed)
+    network = build_network(recipe.network)
+    if isinstance(network, DIN):
+        initialise(network)
+        # Zero here makes the untrained network a plain enlargement: output = input + to_rgb(...).
+        nn.init.zeros_(network.upsampler.to_rgb.weight)
+    return network
 
 
 class Trainer:
@@ -47,8 +61,9 @@ class Trainer:
     Args:
         recipe: what to train.
         folder: where checkpoint and log are kept; made if missing.
-        start: weights to begin from instead of random ones; not for a folder that already holds
-            a run.
+        start: weights to begin from instead of random ones, where name and shape agree: a network
+            of another factor gives all but its upsampler; not for a folder that already holds a
+            run.
 
     Raises:
         UsageError: the folder's run is of another network, or `start` does not fit.
@@ -58,14 +73,11 @@ class Trainer:
     def __init__(self, recipe: Recipe, folder: Path, start: Weights | None = None) -> None:
         self.recipe = recipe
         self.folder = folder
+        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
         folder.mkdir(parents=True, exist_ok=True)
-        torch.manual_seed(recipe.seed)
-        self.network = DIN(recipe.network)
-        initialise(self.network)
-        # Zero here makes the untrained network the identity: output = input + to_rgb(...).
-        nn.init.zeros_(self.network.upsampler.to_rgb.weight)
+        self.network = fresh_network(recipe).to(self.device)
         self.optimiser = torch.optim.Adam(
-            self.network.parameters(), lr=recipe.rate, betas=(0.9, 0.99)
+            self.network.parameters(), lr=recipe.rate, betas=recipe.betas
         )
         self.step, self.seconds = 0, 0.0
         existing = folder / STATE_FILE
@@ -75,7 +87,7 @@ class Trainer:
             self._take_up(load_state(existing), existing)
         else:
             if start is not None:
-                self._load(start, "the starting weights")
+                self._begin_from(start)
             self.average = {
                 name: value.detach().clone() for name, value in self.network.state_dict().items()
             }
@@ -137,11 +149,15 @@ class Trainer:
         began = time.monotonic()
         for group in self.optimiser.param_groups:
             group["lr"] = rate_at(self.recipe, self.step)
-        degraded = degraded.contiguous(memory_format=torch.channels_last)
-        narrow = self.recipe.precision == "bfloat16"
-        with torch.autocast("cpu", torch.bfloat16, enabled=narrow):
+        degraded = degraded.to(self.device, memory_format=torch.channels_last)
+        clean = clean.to(self.device)
+        narrow = self.recipe.precision != "float32"
+        with torch.autocast(
+            self.device.type, getattr(torch, self.recipe.precision), enabled=narrow
+        ):
             restored = self.network(degraded)
-        loss = (restored.float() - clean).abs().mean()
+        error = restored.float() - clean
+        loss = error.abs().mean() if self.recipe.loss == "l1" else error.square().mean()
         self.optimiser.zero_grad(set_to_none=True)
         loss.backward()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
@@ -176,13 +192,21 @@ class Trainer:
             report(line)
 
     def _take_up(self, state: TrainingState, file: Path) -> None:
-        self._load(state.network, str(file))
-        self.average = state.average
+        try:
+            self.network.load_state_dict(state.network)
+        except RuntimeError as error:
+            raise UsageError(f"{file} is of another network than the recipe's") from error
+        self.average = {name: value.to(self.device) for name, value in state.average.items()}
         self.optimiser.load_state_dict(state.optimiser)
         self.step, self.seconds = state.step, state.seconds
 
-    def _load(self, weights: Weights, what: str) -> None:
-        try:
-            self.network.load_state_dict(weights)
-        except RuntimeError as error:
-            raise UsageError(f"{what} are of another network than the recipe's") from error
+    def _begin_from(self, weights: Weights) -> None:
+        own = self.network.state_dict()
+        fitting = {
+            name: value
+            for name, value in weights.items()
+            if name in own and own[name].shape == value.shape
+        }
+        if 2 * len(fitting) < len(own):
+            raise UsageError("the starting weights are of another network than the recipe's")
+        self.network.load_state_dict(own | fitting)

@@ -63,7 +63,8 @@ def split_held_out(files: Sequence[Path]) -> tuple[list[Path], list[Path]]:
 
 
 @lru_cache(maxsize=2048)
-def _decoded(file: Path) -> Image.Image:
+def decoded(file: Path) -> Image.Image:
+    """Read a photo as 8-bit RGB; raises ReadError if it is not a readable photo."""
     try:
         with Image.open(file) as image:
             return image.convert("RGB")
@@ -83,7 +84,7 @@ def random_window(rng: np.random.Generator, file: Path, size: int) -> F32:
     Raises:
         ReadError: the file is not a readable photo.
     """
-    image = _decoded(file)
+    image = decoded(file)
     shorter = min(image.size)
     smallest = min(size, shorter)
     # The root of a uniform number leans towards wide views: they are what needs dehazing.
@@ -95,3 +96,31 @@ def random_window(rng: np.random.Generator, file: Path, size: int) -> F32:
     )
     pixels = np.asarray(window, np.float32) / np.float32(255)
     return pixels[:, ::-1].copy() if rng.uniform() < 0.5 else pixels
+
+
+def random_cut(rng: np.random.Generator, files: Sequence[Path], side: int) -> F32:
+    """Cut a random square out of a random photo, pixel for pixel.
+
+    A photo that is smaller is passed over.
+
+    Returns:
+        Display-encoded RGB (side, side, 3) in 0..1.
+
+    Raises:
+        ReadError: a file is not a readable photo.
+        UsageError: no photo has both sides that long.
+    """
+    for index in rng.permutation(len(files)):
+        image = decoded(files[index])
+        if min(image.size) >= side:
+            left = int(rng.integers(image.width - side + 1))
+            top = int(rng.integers(image.height - side + 1))
+            cut = image.crop((left, top, left + side, top + side))
+            return np.asarray(cut, np.float32) / np.float32(255)
+    raise UsageError(f"no photo is at least {side} pixels wide and high: use a smaller crop")
+
+
+def turned(rng: np.random.Generator, picture: F32) -> F32:
+    """Mirror and turn a square picture (S, S, 3) at random: one of its eight ways to lie."""
+    picture = np.rot90(picture, int(rng.integers(4)))
+    return picture[:, ::-1] if rng.uniform() < 0.5 else picture

@@ -5,17 +5,86 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass, fields
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, get_args
 
 from dinplug.errors import UsageError
-from dinplug.networks.din import DINSpec
+from dinplug.specs import NetworkSpec, Task, spec_from_fields
+from dinplug.training.degradations.reduction import Reduction
 
 if sys.version_info >= (3, 11):
     import tomllib
 else:
     import tomli as tomllib
 
-Precision = Literal["float32", "bfloat16"]
+Precision = Literal["float32", "bfloat16", "float16"]
+Loss = Literal["l1", "l2"]
+Schedule = Literal["cosine", "halving"]
+
+
+@dataclass(frozen=True)
+class HazeData:
+    """Haze put over photos and rendered scenes.
+
+    Attributes:
+        interiors: share of pairs, 0..1, made from rendered interiors.
+        skies: share of photos, 0..1, that are given a skyline.
+        landscapes: how many landscapes to render and cut pairs from.
+        landscape_share: share of pairs, 0..1, cut from rendered landscapes.
+    """
+
+    interiors: float = 0.0
+    skies: float = 0.0
+    landscapes: int = 0
+    landscape_share: float = 0.0
+
+    def __post_init__(self) -> None:
+        shares = (self.interiors, self.skies, self.landscape_share)
+        if not all(0 <= share <= 1 for share in shares) or self.interiors + shares[2] > 1:
+            raise ValueError("shares are between 0 and 1, and together at most 1")
+        if self.landscape_share > 0 and self.landscapes < 1:
+            raise ValueError("landscape_share needs landscapes of at least 1")
+
+
+@dataclass(frozen=True)
+class ReducedData:
+    """Photos made small: the task is super-resolution by the network's factor.
+
+    Attributes:
+        method: "bicubic" (BI), "blur" (BD: Gaussian, then reduced) or "noise" (DN: bicubic, then
+            noise), as in the papers.
+    """
+
+    method: Reduction = "bicubic"
+
+    def __post_init__(self) -> None:
+        if self.method not in get_args(Reduction):
+            raise ValueError(f"method is one of {', '.join(get_args(Reduction))}")
+
+
+@dataclass(frozen=True)
+class RainData:
+    """Streaks of rain drawn over photos."""
+
+
+@dataclass(frozen=True)
+class MotionData:
+    """Photos blurred by camera shake and by what moves in them."""
+
+
+@dataclass(frozen=True)
+class PairedData:
+    """Pictures that come in pairs: `degraded/` and `clean/` in the data folder, by name."""
+
+
+DataSpec = HazeData | ReducedData | RainData | MotionData | PairedData
+
+DATA_KINDS: dict[str, type[DataSpec]] = {
+    "haze": HazeData,
+    "reduced": ReducedData,
+    "rain": RainData,
+    "motion": MotionData,
+    "paired": PairedData,
+}
 
 
 @dataclass(frozen=True)
@@ -23,46 +92,49 @@ class Recipe:
     """A training run.
 
     Attributes:
-        task: what the network restores; "dehaze".
-        network: the DIN's fields.
-        seed: start of every random choice.
-        steps: length of the schedule, in batches.
-        batch: pairs in a batch.
-        crop: side of a pair in pixels, a multiple of 4.
+        task: what the network restores.
+        network: the network's fields.
+        data: what is done to the clean pictures.
         classes: licence classes of the photos to use; empty for all.
-        interiors: share of pairs, 0..1, made from rendered interiors.
-        skies: share of photos, 0..1, that are given a skyline.
-        landscapes: how many landscapes to render and cut pairs from.
-        landscape_share: share of pairs, 0..1, cut from rendered landscapes.
+        crop: side of the network's input in pixels.
+        batch: pairs in a batch.
+        steps: length of the schedule, in batches.
+        seed: start of every random choice.
+        loss: "l1", the mean absolute difference, or "l2", the mean squared one.
+        schedule: "cosine", half a cosine from `rate` to `final_rate`; or "halving", in which the
+            rate halves every `halve_every` steps.
         rate: Adam's learning rate after the warm-up.
-        final_rate: learning rate at the last step; between them a half cosine.
+        final_rate: learning rate at the last step of a cosine, the smallest one of halving.
+        halve_every: steps between halvings.
         warmup: steps over which the rate rises from zero.
+        betas: Adam's decay of the gradient's mean and of its square.
         clip: largest norm of the gradient.
-        ema: decay of the averaged weights, 0..1.
-        precision: in which type convolutions run; weights and loss are float32 always.
+        ema: decay of the averaged weights, 0..1; they are the ones that ship.
+        precision: type in which convolutions run; weights and loss are float32 always.
         checkpoint_every: steps between checkpoints.
         validate_every: steps between validations.
     """
 
-    task: Literal["dehaze"]
-    network: DINSpec
-    seed: int
-    steps: int
-    batch: int
+    task: Task
+    network: NetworkSpec
+    data: DataSpec
     crop: int
-    classes: tuple[str, ...]
-    interiors: float
-    skies: float
-    landscapes: int
-    landscape_share: float
+    batch: int
+    steps: int
     rate: float
-    final_rate: float
-    warmup: int
-    clip: float
-    ema: float
-    precision: Precision
-    checkpoint_every: int
-    validate_every: int
+    classes: tuple[str, ...] = ()
+    seed: int = 2020
+    loss: Loss = "l1"
+    schedule: Schedule = "cosine"
+    final_rate: float = 1e-7
+    halve_every: int = 200_000
+    warmup: int = 0
+    betas: tuple[float, float] = (0.9, 0.99)
+    clip: float = 0.5
+    ema: float = 0.999
+    precision: Precision = "float32"
+    checkpoint_every: int = 500
+    validate_every: int = 1000
 
 
 def read_recipe(file: Path) -> Recipe:
@@ -77,36 +149,68 @@ def read_recipe(file: Path) -> Recipe:
         raise UsageError(f"cannot read the recipe {file}: {error}") from error
     except tomllib.TOMLDecodeError as error:
         raise UsageError(f"{file} is no TOML: {error}") from error
-    known = {field.name for field in fields(Recipe)}
-    if missing := sorted(known - table.keys()):
-        raise UsageError(f"{file} lacks {', '.join(missing)}: see the recipes that come along")
-    if unknown := sorted(table.keys() - known):
-        raise UsageError(f"{file} has unknown fields {', '.join(unknown)}: remove them")
     try:
-        network = DINSpec(strided=True, **table.pop("network"))
-    except (TypeError, ValueError) as error:
-        raise UsageError(f"{file}, [network]: {error}") from error
-    table["classes"] = tuple(table["classes"])
-    _check(file, table)
-    return Recipe(network=network, **table)
+        return recipe_from(table)
+    except (KeyError, TypeError, ValueError) as error:
+        raise UsageError(f"{file}: {_sentence(error)}; see dinplug/training/recipe.py") from error
 
 
-def _check(file: Path, table: dict[str, Any]) -> None:
-    """Raise UsageError for the first value that makes no sense."""
+def recipe_from(table: dict[str, Any]) -> Recipe:
+    """Make a recipe of a table of its fields.
+
+    Raises:
+        KeyError: a field is missing.
+        TypeError: a field is unknown.
+        ValueError: a value cannot be used.
+    """
+    stated = dict(table)
+    network, data = dict(stated.pop("network")), dict(stated.pop("data"))
+    kind = data.pop("kind")
+    if kind not in DATA_KINDS:
+        raise ValueError(f"data kind {kind!r} is none of {', '.join(DATA_KINDS)}")
+    if unknown := sorted(stated.keys() - {field.name for field in fields(Recipe)}):
+        raise TypeError(f"unknown fields {', '.join(unknown)}")
+    stated["task"] = Task(stated["task"])
+    stated["classes"] = tuple(stated.get("classes", ()))
+    stated["betas"] = tuple(stated.get("betas", Recipe.betas))
+    recipe = Recipe(
+        network=spec_from_fields(network.pop("family"), network),
+        data=DATA_KINDS[kind](**data),
+        **stated,
+    )
+    _check(recipe)
+    return recipe
+
+
+def _check(recipe: Recipe) -> None:
+    """Raise ValueError for the first value that makes no sense."""
+    strided = getattr(recipe.network, "strided", False)
     rules = {
-        "task": table["task"] == "dehaze",
-        "precision": table["precision"] in ("float32", "bfloat16"),
-        "crop": table["crop"] >= 32 and table["crop"] % 4 == 0,
-        "interiors": 0 <= table["interiors"] <= 1 - table["landscape_share"],
-        "skies": 0 <= table["skies"] <= 1,
-        "landscape_share": 0 <= table["landscape_share"] <= 1,
-        "landscapes": table["landscapes"] >= 1 or table["landscape_share"] == 0,
-        "ema": 0 <= table["ema"] < 1,
-        "rate": 0 < table["final_rate"] <= table["rate"],
-        "clip": table["clip"] > 0,
+        "loss": recipe.loss in get_args(Loss),
+        "schedule": recipe.schedule in get_args(Schedule),
+        "precision": recipe.precision in get_args(Precision),
+        "crop": recipe.crop >= 16 and (not strided or recipe.crop % 4 == 0),
+        "rate": 0 < recipe.final_rate <= recipe.rate,
+        "warmup": recipe.warmup >= 0,
+        "betas": len(recipe.betas) == 2 and all(0 <= beta < 1 for beta in recipe.betas),
+        "clip": recipe.clip > 0,
+        "ema": 0 <= recipe.ema < 1,
     } | {
-        name: table[name] >= 1 for name in ("steps", "batch", "checkpoint_every", "validate_every")
+        name: getattr(recipe, name) >= 1
+        for name in ("steps", "batch", "halve_every", "checkpoint_every", "validate_every")
     }
     for name, good in rules.items():
         if not good:
-            raise UsageError(f"{file}: {name} = {table[name]!r} cannot be used; see Recipe")
+            raise ValueError(f"{name} = {getattr(recipe, name)!r} cannot be used")
+    if (recipe.task is Task.SR) != (recipe.network.scale > 1 or _serves_any(recipe.network)):
+        raise ValueError(f"a network of scale {recipe.network.scale} is not for {recipe.task}")
+
+
+def _serves_any(network: NetworkSpec) -> bool:
+    return bool(getattr(network, "adaptive", False))
+
+
+def _sentence(error: Exception) -> str:
+    if isinstance(error, KeyError):
+        return f"{error.args[0]} is missing"
+    return " ".join(str(error).split())

@@ -1,36 +1,53 @@
-"""Validation while training: PSNR on crops of held-out photos, the same ones every time."""
+"""Validation while training: PSNR and SSIM on held-out crops, the same ones every time."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 from torch import Tensor, nn
+from torch.nn import functional as F
 
-from dinplug.training.pairs import HazePairs
+from dinplug.evaluation.metrics import U8Image, score_rgb, to_uint8
+from dinplug.training.pairs.numbered import NumberedPairs
 
 
 @dataclass(frozen=True)
 class Score:
-    """Mean PSNR in dB over the validation pairs, of the hazy input and of the restored picture."""
+    """Means over the validation pairs, on 8-bit RGB.
 
-    hazy: float
-    restored: float
+    Attributes:
+        input_psnr: dB, of the degraded picture; a small one is enlarged bicubically first.
+        psnr: dB, of the restored picture.
+        ssim: of the restored picture, -1..1.
+    """
+
+    input_psnr: float
+    psnr: float
+    ssim: float
 
 
-def psnr(picture: Tensor, clean: Tensor) -> Tensor:
-    """PSNR in dB of each picture of a batch (N, 3, H, W) in 0..1, at most 60 (no error at all)."""
-    error = (picture.clamp(0, 1) - clean).square().mean((1, 2, 3))
-    return -10 * error.clamp_min(1e-6).log10()
-
-
-def validate(network: nn.Module, pairs: HazePairs, batches: int, size: int) -> Score:
+def validate(network: nn.Module, pairs: NumberedPairs, batches: int, size: int) -> Score:
     """Restore the first `batches * size` pairs and compare them with the clean pictures."""
-    hazy_psnr: list[Tensor] = []
-    restored_psnr: list[Tensor] = []
+    device = next(network.parameters()).device
+    rows: list[tuple[float, float, float]] = []
     with torch.inference_mode():
         for number in range(batches):
-            hazy, clean = pairs.batch(number * size, size)
-            hazy_psnr.append(psnr(hazy, clean))
-            restored_psnr.append(psnr(network(hazy), clean))
-    return Score(float(torch.cat(hazy_psnr).mean()), float(torch.cat(restored_psnr).mean()))
+            degraded, clean = pairs.batch(number * size, size)
+            restored = network(degraded.to(device)).float().cpu()
+            if degraded.shape != clean.shape:
+                degraded = F.interpolate(degraded, clean.shape[-2:], mode="bicubic")
+            for before, after, truth in zip(degraded, restored, clean, strict=True):
+                score = score_rgb(_levels(after), _levels(truth), 0)
+                rows.append(
+                    (score_rgb(_levels(before), _levels(truth), 0).psnr, score.psnr, score.ssim)
+                )
+    # A pair without any error would make every mean infinite.
+    input_psnr, psnr, ssim = np.minimum(np.array(rows), 60).mean(0)
+    return Score(float(input_psnr), float(psnr), float(ssim))
+
+
+def _levels(picture: Tensor) -> U8Image:
+    """Turn (3, H, W) in 0..1 into 8-bit (H, W, 3)."""
+    return to_uint8(picture.permute(1, 2, 0).numpy())

@@ -93,8 +93,8 @@ def compose(
 def sample_rain(rng: np.random.Generator) -> Rain:
     """Draw a rain: one in six is none at all, one in eight a trace, so clean photos stay clean.
 
-    The others are heavy (27 %, aimed at 10 to 17.5 dB between rainy and clean picture), medium
-    (27 %, 17.5 to 27 dB) or light. What is drawn is the shape of the streaks; their brightness
+    The others are heavy (29 %, aimed at 9.5 to 16 dB between rainy and clean picture), medium
+    (28 %, 17.5 to 27 dB) or light. What is drawn is the shape of the streaks; their brightness
     follows from the strength aimed at, so that no shape stands for a strength.
     """
     kind = rng.uniform()
@@ -102,9 +102,9 @@ def sample_rain(rng: np.random.Generator) -> Rain:
         return Rain()
     if kind < 1 / 6 + 1 / 8:
         return _faint(rng, float(rng.uniform(35, 42)))
-    if kind < 0.56:
-        return _heavy(rng, float(rng.uniform(10, 17.5)))
-    if kind < 0.83:
+    if kind < 0.58:
+        return _heavy(rng, float(rng.uniform(9.5, 16)))
+    if kind < 0.86:
         return _medium(rng, float(rng.uniform(17.5, 27)))
     return _faint(rng, float(rng.uniform(27, 36)))
 
@@ -114,11 +114,13 @@ def _heavy(rng: np.random.Generator, decibels: float) -> Rain:
     main = _angle(rng)
     layers = []
     for _ in range(int(rng.integers(1, 4))):
-        layer = _layer(rng, main + float(rng.normal(0, 8)), (15, 90), (1.2, 5.0), (0.35, 1.4))
+        angle = main + float(rng.normal(0, 25 if rng.uniform() < 0.25 else 6))
+        layer = _layer(rng, angle, (15, 90), (1.2, 5.0), (0.5, 1.6))
         layers.append(replace(layer, grain=bool(rng.uniform() < 0.15)))
+    layers = _thinned(layers, 2.5)
     veil = float(rng.uniform(0, 0.3)) if rng.uniform() < 0.2 else 0.0
     mixing: Composition = "add" if rng.uniform() < 0.65 else _mixing(rng)
-    return _lit(rng, Rain(tuple(layers), mixing, _tint(rng), veil, _airlight(rng)), decibels)
+    return _lit(Rain(tuple(layers), mixing, _tint(rng), veil, _airlight(rng)), decibels)
 
 
 def _medium(rng: np.random.Generator, decibels: float) -> Rain:
@@ -126,15 +128,16 @@ def _medium(rng: np.random.Generator, decibels: float) -> Rain:
     main = _angle(rng)
     layers = []
     for _ in range(int(rng.integers(1, 4))):
-        layer = _layer(rng, main + float(rng.normal(0, 5)), (5, 60), (0.7, 3.5), (0.08, 0.9))
-        layers.append(replace(layer, grain=bool(rng.uniform() < 0.4)))
+        layer = _layer(rng, main + float(rng.normal(0, 5)), (5, 60), (0.7, 3.5), (0.08, 1.2))
+        layers.append(replace(layer, grain=bool(rng.uniform() < 0.5)))
+    layers = _thinned(layers, 2.0)
     rain = Rain(tuple(layers), _mixing(rng), _tint(rng), airlight=_airlight(rng))
     if rng.uniform() < 0.4:
         rain = replace(rain, veil=float(rng.uniform(0, 0.25)))
     if rng.uniform() < 0.4:
-        gamma = float(np.exp(rng.uniform(np.log(0.9), np.log(1.5))))
+        gamma = float(np.exp(rng.uniform(np.log(0.85), np.log(1.6))))
         rain = replace(rain, gamma=gamma, contrast=float(rng.uniform(-0.1, 0.5)))
-    return _lit(rng, rain, decibels)
+    return _lit(rain, decibels)
 
 
 def _faint(rng: np.random.Generator, decibels: float) -> Rain:
@@ -144,7 +147,7 @@ def _faint(rng: np.random.Generator, decibels: float) -> Rain:
     for _ in range(int(rng.integers(1, 3))):
         layer = _layer(rng, main + float(rng.normal(0, 5)), (5, 80), (0.7, 3.0), (0.01, 0.4))
         layers.append(replace(layer, grain=bool(rng.uniform() < 0.2)))
-    return _lit(rng, Rain(tuple(layers), _mixing(rng), _tint(rng)), decibels)
+    return _lit(Rain(tuple(layers), _mixing(rng), _tint(rng)), decibels)
 
 
 def _layer(
@@ -167,6 +170,7 @@ def _layer(
         brightness=float(rng.uniform(0.5, 1.0)),
         blur=1.0 if rng.uniform() < 0.5 else float(rng.uniform(1, 1.5 + drawn_width)),
         spread=float(rng.uniform(0, 0.7)),
+        tail=float(rng.uniform(0, 2.5)) if rng.uniform() < 0.5 else 0.0,
         wander=float(rng.uniform(0, 4)) if rng.uniform() < 0.7 else 0.0,
         fade=float(rng.uniform(0, 1)) if rng.uniform() < 0.5 else 0.0,
         beading=float(rng.uniform(0, 0.7)) if rng.uniform() < 0.3 else 0.0,
@@ -176,16 +180,22 @@ def _layer(
     )
 
 
-def _lit(rng: np.random.Generator, rain: Rain, decibels: float) -> Rain:
+def _thinned(layers: list[StreakLayer], most: float) -> list[StreakLayer]:
+    """Thin layers out where together they are denser than `most`, 92 % of pixels at 2.5."""
+    share = min(1.0, most / sum(layer.density for layer in layers))
+    return [replace(layer, density=layer.density * share) for layer in layers]
+
+
+def _lit(rain: Rain, decibels: float) -> Rain:
     """Set the brightness of all layers for a PSNR of about `decibels` on luma.
 
-    Streaks are shot noise: with density d and value b a layer has mean d b and variance d b^2.
-    The picture behind is taken as grey 0.45, of which screen and blend leave 0.55 of the light
-    (0.4 root mean square for additive light cut off at white).
+    Streaks are shot noise: with density d and value b a layer has mean d b and variance d b^2
+    (more where streaks are unequal). Of the light, screen and blend leave the share that the
+    picture behind lacks to white, 0.55 for a common one, and adding loses what is cut off there.
     """
-    mean = sum(layer.density * layer.brightness for layer in rain.layers)
-    power = mean**2 + sum(layer.density * layer.brightness**2 for layer in rain.layers)
-    kept = 0.95 if rain.composition == "add" else 0.6
+    moments = [_moments(layer) for layer in rain.layers]
+    power = sum(mean for mean, _ in moments) ** 2 + sum(variance for _, variance in moments)
+    kept = 0.82 if rain.composition == "add" else 0.6
     # Luma of BT.601 spans 219 of 255 levels.
     wanted = 10 ** (-decibels / 20) * 255 / 219 / kept
     factor = wanted / np.sqrt(power)
@@ -194,6 +204,16 @@ def _lit(rng: np.random.Generator, rain: Rain, decibels: float) -> Rain:
         for layer in rain.layers
     )
     return replace(rain, layers=layers)
+
+
+def _moments(layer: StreakLayer) -> tuple[float, float]:
+    """Mean and variance of a layer's light, by Campbell's theorem, short of `spread` and waves."""
+    even = 1 - layer.unevenness / 2
+    mean = 1 - layer.fade / 2
+    square = 1 - layer.fade + layer.fade**2 / 3
+    square *= (1 + layer.tail) ** 2 / (1 + 2 * layer.tail)
+    value = layer.brightness * even
+    return layer.density * value * mean, layer.density * value**2 * square
 
 
 def _angle(rng: np.random.Generator) -> float:

@@ -36,6 +36,8 @@ class StreakLayer:
         blur: width in pixels of the ramp at a streak's edge, >= 1; 1 is sharp (antialiased),
             more is out of focus.
         spread: relative variation of length, width and brightness among the streaks, 0..1.
+        tail: how unequal the streaks' brightness is, >= 0: 0 for equal (but for `spread`), 1 for
+            few bright and many dim ones, more for fewer still; the mean stays.
         wander: variation of the angle among the streaks, standard deviation in degrees.
         fade: how much a streak loses towards its ends, 0 (nothing) to 1 (everything).
         beading: depth of the brightness waves along a streak, 0..1; drops shimmer as they swing.
@@ -54,6 +56,7 @@ class StreakLayer:
     brightness: float
     blur: float = 1.0
     spread: float = 0.0
+    tail: float = 0.0
     wander: float = 0.0
     fade: float = 0.0
     beading: float = 0.0
@@ -111,6 +114,8 @@ def _scatter(rng: np.random.Generator, height: int, width: int, layer: StreakLay
     area = (height + 2 * border_y) * (width + 2 * border_x)
     count = int(rng.poisson(layer.density * area / (layer.length * layer.width)))
     place = rng.random((7, count), np.float32)
+    # The mean of u^k over u in 0..1 is 1 / (1 + k).
+    unequal = (1 + layer.tail) * place[6] ** np.float32(layer.tail)
     x = place[0] * np.float32(width + 2 * border_x) - np.float32(border_x)
     y = place[1] * np.float32(height + 2 * border_y) - np.float32(border_y)
     vary = 1 + np.float32(layer.spread) * (2 * place[2:5] - 1)
@@ -124,7 +129,7 @@ def _scatter(rng: np.random.Generator, height: int, width: int, layer: StreakLay
         length=(layer.length * nearness * vary[0]).astype(np.float32),
         width=(layer.width * nearness * vary[1]).astype(np.float32),
         angle=np.deg2rad(np.clip(angle, -STEEPEST, STEEPEST)).astype(np.float32),
-        brightness=(layer.brightness * vary[2]).astype(np.float32),
+        brightness=(layer.brightness * vary[2] * unequal).astype(np.float32),
         phase=place[5] * np.float32(2 * np.pi),
     )
 
@@ -150,30 +155,35 @@ def _draw(streaks: _Streaks, height: int, width: int, layer: StreakLayer) -> F32
     y = np.arange(owner.size) + np.repeat(first - (np.cumsum(rows) - rows), rows)
     down = y.astype(np.float32) - streaks.y[owner]
     start = np.ceil(streaks.x[owner] + down * (sine / cosine)[owner] - half_row[owner])
-    columns = np.arange(int(np.ceil(2 * half_row.max())) + 1, dtype=np.float32)
-    inside = (start + columns[-1] >= 0) & (start < width)
+    columns = int(np.ceil(2 * half_row.max())) + 1
+    inside = (start + columns > 0) & (start < width)
     owner, y, down, start = owner[inside], y[inside], down[inside], start[inside]
-    right = (start - streaks.x[owner])[:, None] + columns
+    right = start - streaks.x[owner]
 
-    sin, cos = sine[owner, None], cosine[owner, None]
-    along = right * sin + down[:, None] * cos
-    across = right * cos - down[:, None] * sin
-    value = _ramp(streaks.width[owner, None] / 2 - np.abs(across), ramp)
-    value *= _ramp(streaks.length[owner, None] / 2 - np.abs(along), ramp)
+    step = np.arange(columns)
+    sine, cosine = sine[owner], cosine[owner]
+    along = (right * sine + down * cosine)[:, None] + sine[:, None] * step.astype(np.float32)
+    across = (right * cosine - down * sine)[:, None] + cosine[:, None] * step.astype(np.float32)
+    value = _inside(across, streaks.width[owner], ramp)
+    value *= _inside(along, streaks.length[owner], ramp)
     value *= streaks.brightness[owner, None]
     if layer.fade > 0 or layer.beading > 0:
         position = along / streaks.length[owner, None]
         value *= _profile(position, streaks.phase[owner, None], layer)
 
-    # A spare column on each side takes what falls outside.
-    spot = (y * (width + 2) + 1)[:, None] + np.clip(start[:, None] + columns, -1, width)
-    flat = np.bincount(spot.astype(np.intp).ravel(), value.ravel(), height * (width + 2))
-    return flat.reshape(height, width + 2)[:, 1:-1].astype(np.float32)
+    # A border of spare columns on each side takes what falls outside.
+    stride = width + 2 * columns
+    spot = (y * stride + start.astype(np.intp) + columns)[:, None] + step
+    canvas = np.bincount(spot.ravel(), value.ravel(), height * stride).reshape(height, stride)
+    return canvas[:, columns:-columns].astype(np.float32)
 
 
-def _ramp(inward: F32, width: np.float32) -> F32:
-    """Rise from 0 to 1 over `width` pixels around `inward` = 0."""
-    return np.asarray(np.clip(inward / width + np.float32(0.5), 0, 1), np.float32)
+def _inside(offset: F32, extent: F32, ramp: np.float32) -> F32:
+    """1 inside a band (n,) pixels wide around `offset` (n, k) = 0, 0 outside, a ramp between."""
+    inward = np.abs(offset)
+    inward *= -1 / ramp
+    inward += (extent / (2 * ramp) + np.float32(0.5))[:, None]
+    return np.clip(inward, 0, 1, out=inward)
 
 
 def _profile(position: F32, phase: F32, layer: StreakLayer) -> F32:
@@ -208,7 +218,7 @@ def _blurred_noise(rng: np.random.Generator, height: int, width: int, layer: Str
     spectrum = np.fft.rfft2(noise) * np.fft.rfft2(kernel, (rows, columns))
     blurred = np.fft.irfft2(spectrum, (rows, columns))[reach:, reach:][:height, :width]
     level = np.quantile(blurred, np.exp(-layer.density))
-    above = np.maximum(blurred - level, 0)
+    above = np.maximum(blurred - level, 0) ** (1 + layer.tail)
     covered = float(above.sum()) / max(1, int(np.count_nonzero(above)))
     return (above * (layer.brightness / max(covered, 1e-12))).astype(np.float32)
 

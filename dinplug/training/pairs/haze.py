@@ -1,37 +1,27 @@
-"""Training pairs: a degraded crop and its clean target, each a pure function of its number."""
+"""Hazy pairs: photos, rendered rooms and landscapes under haze made on the fly."""
 
 from __future__ import annotations
 
-from collections.abc import Generator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
-import torch
-from numpy.typing import NDArray
-from torch import Tensor
 
 from dinplug.training.degradations.camera import record
 from dinplug.training.degradations.depth import sample_depth
 from dinplug.training.degradations.filters import smooth_field
 from dinplug.training.degradations.haze import Haze, apply_haze, sample_haze
+from dinplug.training.pairs.numbered import F32, NumberedPairs
 from dinplug.training.photos import random_window
 from dinplug.training.scenes.interior import render_interior
 from dinplug.training.scenes.pool import LandscapePool
 from dinplug.training.scenes.skyline import add_sky
 
-F32 = NDArray[np.float32]
-
-_BATCHES_AHEAD = 4
-
 
 @dataclass(frozen=True)
-class HazePairs:
-    """Pairs of hazy and clean crops, numbered without end.
-
-    Pair number n of a seed is always the same, whatever was drawn before: a resumed run sees
-    exactly what an uninterrupted one would have.
+class HazePairs(NumberedPairs):
+    """Hazy and clean crops.
 
     Attributes:
         photos: clean photos to cut from.
@@ -76,26 +66,6 @@ class HazePairs:
             spread = np.float32(rng.uniform(0, 0.4))
             glow = 1 + spread * (smooth_field(rng, self.crop, self.crop, 2) - np.float32(0.6))
         return record(rng, apply_haze(clean, depth, haze, glow)), clean
-
-    def batch(self, first: int, size: int) -> tuple[Tensor, Tensor]:
-        """Return pairs `first` to `first + size - 1` as two tensors (size, 3, crop, crop)."""
-        pairs = [self.pair(number) for number in range(first, first + size)]
-        hazy, clean = (np.stack(side).transpose(0, 3, 1, 2) for side in zip(*pairs, strict=True))
-        return torch.from_numpy(hazy.copy()), torch.from_numpy(clean.copy())
-
-    def batches(self, step: int, size: int) -> Generator[tuple[Tensor, Tensor], None, None]:
-        """Yield batch after batch from number `step` on, made ahead in a thread of its own."""
-        with ThreadPoolExecutor(1) as maker:
-            ahead: list[Future[tuple[Tensor, Tensor]]] = []
-            try:
-                while True:
-                    while len(ahead) < _BATCHES_AHEAD:
-                        ahead.append(maker.submit(self.batch, step * size, size))
-                        step += 1
-                    yield ahead.pop(0).result()
-            finally:
-                for pending in ahead:
-                    pending.cancel()
 
     def _window(self, rng: np.random.Generator, size: int) -> F32:
         return random_window(rng, self.photos[int(rng.integers(len(self.photos)))], size)

@@ -1,0 +1,44 @@
+"""Small pictures and the large ones they were made from, for super-resolution."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+
+from dinplug.training.degradations.reduction import Reduction, reduce
+from dinplug.training.pairs.numbered import F32, NumberedPairs
+from dinplug.training.photos import random_cut, turned
+
+_MARGIN = 8
+"""Pixels of the small picture around the crop, so that its border is no picture's border."""
+
+
+@dataclass(frozen=True)
+class ReducedPairs(NumberedPairs):
+    """Crops of photos made small, with the crops themselves.
+
+    Attributes:
+        photos: clean photos to cut from.
+        crop: side of the small picture in pixels.
+        scale: how many times the clean picture is larger.
+        seed: start of all choices.
+        method: how it is made small.
+    """
+
+    photos: Sequence[Path]
+    crop: int
+    scale: int
+    seed: int
+    method: Reduction = "bicubic"
+
+    def pair(self, number: int) -> tuple[F32, F32]:
+        """Return pair `number` as (small, clean), the sides `crop` and `crop * scale`."""
+        rng = np.random.default_rng((self.seed, number))
+        side = (self.crop + 2 * _MARGIN) * self.scale
+        clean = turned(rng, random_cut(rng, self.photos, side))
+        small = reduce(rng, clean, self.scale, self.method)
+        inner = slice(_MARGIN * self.scale, -_MARGIN * self.scale)
+        return small[_MARGIN:-_MARGIN, _MARGIN:-_MARGIN], clean[inner, inner]
