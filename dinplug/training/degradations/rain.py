@@ -134,7 +134,7 @@ def _medium(rng: np.random.Generator, decibels: float) -> Rain:
     rain = Rain(tuple(layers), _mixing(rng), _tint(rng), airlight=_airlight(rng))
     if rng.uniform() < 0.4:
         rain = replace(rain, veil=float(rng.uniform(0, 0.25)))
-    if rng.uniform() < 0.4:
+    if rng.uniform() < 0.5:
         gamma = float(np.exp(rng.uniform(np.log(0.85), np.log(1.6))))
         rain = replace(rain, gamma=gamma, contrast=float(rng.uniform(-0.1, 0.5)))
     return _lit(rain, decibels)

@@ -160,29 +160,30 @@ def _draw(streaks: _Streaks, height: int, width: int, layer: StreakLayer) -> F32
     owner, y, down, start = owner[inside], y[inside], down[inside], start[inside]
     right = start - streaks.x[owner]
 
-    step = np.arange(columns)
+    # Arrays of pixels are (columns, rows): numpy is several times quicker along the longer axis.
+    step = np.arange(columns)[:, None]
+    ahead = step.astype(np.float32)
     sine, cosine = sine[owner], cosine[owner]
-    along = (right * sine + down * cosine)[:, None] + sine[:, None] * step.astype(np.float32)
-    across = (right * cosine - down * sine)[:, None] + cosine[:, None] * step.astype(np.float32)
+    along = ahead * sine + (right * sine + down * cosine)
+    across = ahead * cosine + (right * cosine - down * sine)
     value = _inside(across, streaks.width[owner], ramp)
     value *= _inside(along, streaks.length[owner], ramp)
-    value *= streaks.brightness[owner, None]
+    value *= streaks.brightness[owner]
     if layer.fade > 0 or layer.beading > 0:
-        position = along / streaks.length[owner, None]
-        value *= _profile(position, streaks.phase[owner, None], layer)
+        value *= _profile(along / streaks.length[owner], streaks.phase[owner], layer)
 
     # A border of spare columns on each side takes what falls outside.
     stride = width + 2 * columns
-    spot = (y * stride + start.astype(np.intp) + columns)[:, None] + step
+    spot = (y * stride + start.astype(np.intp) + columns) + step
     canvas = np.bincount(spot.ravel(), value.ravel(), height * stride).reshape(height, stride)
     return canvas[:, columns:-columns].astype(np.float32)
 
 
 def _inside(offset: F32, extent: F32, ramp: np.float32) -> F32:
-    """1 inside a band (n,) pixels wide around `offset` (n, k) = 0, 0 outside, a ramp between."""
+    """1 inside a band (n,) pixels wide around `offset` (k, n) = 0, 0 outside, a ramp between."""
     inward = np.abs(offset)
     inward *= -1 / ramp
-    inward += (extent / (2 * ramp) + np.float32(0.5))[:, None]
+    inward += extent / (2 * ramp) + np.float32(0.5)
     return np.clip(inward, 0, 1, out=inward)
 
 
