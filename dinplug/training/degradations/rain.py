@@ -116,7 +116,7 @@ def _heavy(rng: np.random.Generator, decibels: float) -> Rain:
     for _ in range(int(rng.integers(1, 4))):
         angle = main + float(rng.normal(0, 25 if rng.uniform() < 0.25 else 6))
         layer = _layer(rng, angle, (15, 90), (1.2, 5.0), (0.5, 1.6))
-        layers.append(replace(layer, grain=bool(rng.uniform() < 0.15)))
+        layers.append(_grainy(layer) if rng.uniform() < 0.15 else layer)
     layers = _thinned(layers, 2.5)
     veil = float(rng.uniform(0, 0.3)) if rng.uniform() < 0.2 else 0.0
     mixing: Composition = "add" if rng.uniform() < 0.65 else _mixing(rng)
@@ -124,12 +124,16 @@ def _heavy(rng: np.random.Generator, decibels: float) -> Rain:
 
 
 def _medium(rng: np.random.Generator, decibels: float) -> Rain:
-    """Rain as most people draw it: shorter, finer streaks, often over dulled light and mist."""
+    """Rain as most people draw it: shorter, finer streaks, often over dulled light and mist.
+
+    Two thirds are dense and dim, the others sparse and bright.
+    """
     main = _angle(rng)
+    density = (0.4, 1.6) if rng.uniform() < 2 / 3 else (0.06, 0.6)
     layers = []
     for _ in range(int(rng.integers(1, 4))):
-        layer = _layer(rng, main + float(rng.normal(0, 5)), (5, 60), (0.7, 3.5), (0.08, 1.2))
-        layers.append(replace(layer, grain=bool(rng.uniform() < 0.5)))
+        layer = _layer(rng, main + float(rng.normal(0, 5)), (5, 60), (0.7, 3.5), density)
+        layers.append(_grainy(layer) if rng.uniform() < 0.55 else layer)
     layers = _thinned(layers, 2.0)
     rain = Rain(tuple(layers), _mixing(rng), _tint(rng), airlight=_airlight(rng))
     if rng.uniform() < 0.4:
@@ -146,7 +150,7 @@ def _faint(rng: np.random.Generator, decibels: float) -> Rain:
     layers = []
     for _ in range(int(rng.integers(1, 3))):
         layer = _layer(rng, main + float(rng.normal(0, 5)), (5, 80), (0.7, 3.0), (0.01, 0.4))
-        layers.append(replace(layer, grain=bool(rng.uniform() < 0.2)))
+        layers.append(_grainy(layer) if rng.uniform() < 0.2 else layer)
     return _lit(Rain(tuple(layers), _mixing(rng), _tint(rng)), decibels)
 
 
@@ -178,6 +182,11 @@ def _layer(
         fan=float(rng.uniform(-8, 8)) if rng.uniform() < 0.3 else 0.0,
         unevenness=float(rng.uniform(0, 0.9)) if rng.uniform() < 0.3 else 0.0,
     )
+
+
+def _grainy(layer: StreakLayer) -> StreakLayer:
+    """Make a layer from blurred noise; its peaks stand out by themselves, a long tail is flakes."""
+    return replace(layer, grain=True, tail=min(layer.tail, 1.0))
 
 
 def _thinned(layers: list[StreakLayer], most: float) -> list[StreakLayer]:
