@@ -1,22 +1,23 @@
 """Motion blur: what an exposure of a moving camera, or of moving things, averages to.
 
 Three kinds, after what blurred pictures are made of: a whole picture shaken alike (Levin et al.,
-CVPR 2009), the mean of sharp video frames whose truth is the middle one (Nah et al., "Deep
-Multi-scale Convolutional Neural Network for Dynamic Scene Deblurring", arXiv:1612.02177), and
-things that move in front of others and hide them in part.
+"Understanding and evaluating blind deconvolution algorithms", CVPR 2009), the mean of sharp video
+frames whose truth is the middle one (Nah et al., "Deep Multi-scale Convolutional Neural Network
+for Dynamic Scene Deblurring", arXiv:1612.02177), and things that move in front of others and hide
+them in part.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
 from dinplug.training.degradations.filters import smooth_field
+from dinplug.training.degradations.flow import move, sample_flow
 from dinplug.training.degradations.haze import linear_to_srgb, srgb_to_linear
 from dinplug.training.degradations.shake import PathKind, kernel, sample_trajectory
 
@@ -37,6 +38,18 @@ NONE_SHARE = 1 / 6
 SLIGHT_SHARE = 1 / 10
 # What the others are.
 KIND_SHARES: dict[Kind, float] = {"shake": 0.45, "frames": 0.35, "region": 0.2}
+
+# Smallest and largest extent in pixels, log-uniform between.
+_SLIGHT = (0.4, 2.0)
+_EXTENTS: dict[Kind, tuple[float, float]] = {
+    "shake": (3.0, 35.0),
+    "frames": (3.0, 36.0),
+    "region": (3.0, 24.0),
+}
+
+# Hands tremble in an exposure; from one video frame to the next a camera mostly sweeps.
+_SHAKE_PATHS: dict[PathKind, float] = {"shake": 0.7, "curved": 0.2, "straight": 0.1}
+_SWEEP_PATHS: dict[PathKind, float] = {"shake": 0.1, "curved": 0.6, "straight": 0.3}
 
 _LUMA = np.array([0.299, 0.587, 0.114], np.float32)  # ITU-R BT.601
 
@@ -66,43 +79,28 @@ class Motion:
     gray: bool = False
 
 
-@dataclass(frozen=True)
-class _Flow:
-    """How a layer moves over an exposure, to first order in the turn of the camera.
-
-    Longuet-Higgins and Prazdny, "The interpretation of a moving retinal image", 1980, for a flat
-    scene: a point at x from the pivot moves by shift + [zoom, -roll; roll, zoom] x + (tilt x) x.
-    Each array is (frames, 2) and 0 in the middle frame.
-    """
-
-    shift: F32
-    turn: F32
-    tilt: F32
-    pivot: F32
-
-
 def sample_motion(rng: np.random.Generator) -> Motion:
-    """Draw an exposure; see the shares above, extents from 0.4 to 35 pixels."""
+    """Draw an exposure by the shares and extents above."""
     gray = bool(rng.uniform() < GRAY_SHARE)
     strength = rng.uniform()
     if strength < NONE_SHARE:
         return Motion("none", gray=gray)
-    slight = strength < NONE_SHARE + SLIGHT_SHARE
     kind = _choose(rng, KIND_SHARES)
-    smallest, largest = (0.4, 2.0) if slight else {"shake": (3.0, 35.0)}.get(kind, (3.0, 24.0))
+    smallest, largest = _SLIGHT if strength < NONE_SHARE + SLIGHT_SHARE else _EXTENTS[kind]
     extent = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
-    paths: dict[PathKind, float] = (
-        {"shake": 0.7, "curved": 0.2, "straight": 0.1}
-        if kind == "shake"
-        else {"shake": 0.2, "curved": 0.5, "straight": 0.3}
-    )
+    path = _choose(rng, _SHAKE_PATHS if kind == "shake" else _SWEEP_PATHS)
+    # Averages of 7 to 15 frames (GoPro) show each of them in fast movement; those of
+    # interpolated video (REDS) do not.
+    frames = 7 + 2 * int(rng.integers(5))
+    if kind == "frames" and rng.uniform() < 0.3:
+        frames = 25
     linear = bool(rng.uniform() < LINEAR_SHARE)
     bright = linear and rng.uniform() < HIGHLIGHT_SHARE
     return Motion(
         kind,
         extent,
-        _choose(rng, paths),
-        frames=1 if kind == "shake" else 7 + 2 * int(rng.integers(5)),
+        path,
+        frames=1 if kind == "shake" else frames,
         linear=linear,
         highlights=float(rng.uniform(1.5, 8)) if bright else 1.0,
         gray=gray,
@@ -139,128 +137,68 @@ def blur(
     if motion.kind == "none":
         return _inside(picture, margin).copy(), _inside(picture, margin).copy()
     light = _expose(picture, motion)
+    sharp = _inside(light, margin)
     if motion.kind == "shake":
         path = sample_trajectory(rng, motion.extent, motion.path)
-        psf = kernel(path * min(1.0, (margin - 1) / max(float(np.abs(path).max()), 1e-6)))
-        return _develop(_convolve(light, psf, margin), motion), _develop(
-            _inside(light, margin), motion
+        farthest = float(np.abs(path).max())
+        if farthest > margin - 1:
+            path *= np.float32((margin - 1) / farthest)
+        mean = _convolve(light, kernel(path), margin)
+    elif motion.kind == "frames":
+        planes = light.transpose(2, 0, 1)
+        flow = sample_flow(
+            rng, motion.extent, motion.path, motion.frames, planes.shape[1:], margin - 1
         )
-    if motion.kind == "frames":
-        flow = _camera(rng, motion, light.shape, margin)
-        layers = _moved(light, flow, margin)
-        return _develop(_mean(layers), motion), _develop(_inside(light, margin), motion)
-    if other is None:
-        other = picture[:, ::-1]
-    elif motion.gray:
-        other = _gray(other)
-    frames = list(_region(rng, light, _expose(other, motion), motion, margin))
-    return _develop(_mean(iter(frames)), motion), _develop(frames[motion.frames // 2], motion)
+        mean = _mean(move(planes, flow, margin)).transpose(1, 2, 0)
+    else:
+        other = picture[:, ::-1] if other is None else _gray(other) if motion.gray else other
+        frames = _region(rng, light, _expose(other, motion), motion, margin)
+        mean, sharp = (f.transpose(1, 2, 0) for f in (_mean(frames), frames[len(frames) // 2]))
+    return _develop(mean, motion), _develop(sharp, motion)
 
 
 def _region(
     rng: np.random.Generator, behind: F32, thing: F32, motion: Motion, margin: int
-) -> Iterator[F32]:
-    """Yield frame after frame (H, W, 3) of a thing that moves before a background.
+) -> list[F32]:
+    """Frames (3, H, W) of a thing that moves before a background.
 
-    Half the backgrounds stand still, the others move by themselves.
+    Half the backgrounds stand still; the others move too, differently and less far.
     """
-    alpha = _outline(rng, thing.shape[0], thing.shape[1])
-    cut = np.concatenate([thing * alpha, alpha], 2)
-    things = _moved(cut, _camera(rng, motion, thing.shape, margin), margin)
+    size = (behind.shape[0], behind.shape[1])
+    alpha = outline(rng, *size)
+    cut = np.concatenate([thing * alpha[..., None], alpha[..., None]], 2).transpose(2, 0, 1)
+    flow = sample_flow(rng, motion.extent, motion.path, motion.frames, size, margin - 1)
+    things = move(cut, flow, margin)
     if rng.uniform() < 0.5:
-        for front in things:
-            yield front[..., :3] + _inside(behind, margin) * (1 - front[..., 3:])
-    else:
-        slower = _camera(rng, motion, behind.shape, margin, rng.uniform(0, 1))
-        for front, back in zip(things, _moved(behind, slower, margin), strict=True):
-            yield front[..., :3] + back * (1 - front[..., 3:])
+        still = np.ascontiguousarray(_inside(behind, margin).transpose(2, 0, 1))
+        return [front[:3] + still * (1 - front[3:]) for front in things]
+    less = motion.extent * rng.uniform(0, 1)
+    other_flow = sample_flow(rng, less, motion.path, motion.frames, size, margin - 1)
+    backs = move(behind.transpose(2, 0, 1), other_flow, margin)
+    return [front[:3] + back * (1 - front[3:]) for front, back in zip(things, backs, strict=True)]
 
 
-def _outline(rng: np.random.Generator, height: int, width: int) -> F32:
-    """The shape of a thing: (H, W, 1), 1 inside, 0 outside, a soft edge between."""
-    field = smooth_field(rng, height, width, int(rng.integers(3, 7)))
-    centre = rng.uniform(0.3, 0.7, 2)
-    radii = rng.uniform(0.15, 0.4, 2)
+def outline(rng: np.random.Generator, height: int, width: int) -> F32:
+    """Draw the shape of a thing: (H, W), 1 inside, 0 outside, an edge of 1 to 4 pixels between."""
+    dents = smooth_field(rng, height, width, int(rng.integers(3, 7))) - np.float32(0.5)
+    centre, radii = rng.uniform(0.3, 0.7, 2), rng.uniform(0.15, 0.4, 2)
     y = (np.arange(height, dtype=np.float32)[:, None] / height - centre[0]) / radii[0]
     x = (np.arange(width, dtype=np.float32)[None] / width - centre[1]) / radii[1]
-    # An ellipse with dents: 1 at its edge, where `field` moves the edge in and out.
-    distance = np.sqrt(y * y + x * x) + (field - np.float32(0.5)) * np.float32(0.8)
-    softness = np.float32(rng.uniform(1, 4) / (height * radii.min()))
-    alpha = np.clip((1 - distance) / softness + np.float32(0.5), 0, 1)
-    return np.asarray(alpha[..., None], np.float32)
+    # An ellipse, its edge at 1, that the dents move in and out.
+    distance = np.sqrt(y * y + x * x) + np.float32(0.8) * dents
+    softness = rng.uniform(1, 4) / (min(height, width) * radii.min())
+    return np.asarray(np.clip((1 - distance) / softness + 0.5, 0, 1), np.float32)
 
 
-def _camera(
-    rng: np.random.Generator,
-    motion: Motion,
-    shape: tuple[int, ...],
-    margin: int,
-    share: float = 1.0,
-) -> _Flow:
-    """Draw a movement of `share` times the extent that stays within the margin."""
-    side = float(max(shape[:2]))
-    extent = motion.extent * share
-    # What turning, zooming and tilting move at the corner, against what shifting moves.
-    turning = extent * rng.uniform(0, 0.7) / side
-    tilting = extent * rng.uniform(0, 0.3) / side**2
-    flow = _Flow(
-        _at_rest(sample_trajectory(rng, extent, motion.path), motion.frames),
-        _at_rest(sample_trajectory(rng, turning, motion.path), motion.frames),
-        _at_rest(sample_trajectory(rng, tilting, motion.path), motion.frames),
-        rng.uniform(0.2, 0.8, 2).astype(np.float32) * np.array(shape[:2], np.float32),
-    )
-    # The farthest that any corner goes, by the triangle inequality.
-    reach = float(
-        np.abs(flow.shift).max()
-        + 2 * np.abs(flow.turn).max() * side
-        + 2 * np.abs(flow.tilt).max() * side**2
-    )
-    if reach <= margin - 1:
-        return flow
-    less = np.float32((margin - 1) / reach)
-    return _Flow(flow.shift * less, flow.turn * less, flow.tilt * less, flow.pivot)
-
-
-def _at_rest(path: F32, frames: int) -> F32:
-    """Take `frames` moments of a path, equally far apart, with the middle one at the origin."""
-    moments = path[np.linspace(0, len(path) - 1, frames).round().astype(np.intp)]
-    return np.asarray(moments - moments[frames // 2], np.float32)
-
-
-def _moved(layer: F32, flow: _Flow, margin: int) -> Iterator[F32]:
-    """Yield the inside (H, W, C) of a layer (H + 2 margin, W + 2 margin, C), frame by frame.
-
-    Bicubic, because each frame of a video is as sharp as the middle one; torch, because its
-    sampling takes a millisecond for 256 x 256 where numpy's indexing takes ten.
-    """
-    height, width = layer.shape[:2]
-    planes = torch.from_numpy(np.ascontiguousarray(layer.transpose(2, 0, 1)))[None]
-    rows = np.arange(margin, height - margin, dtype=np.float32)[:, None]
-    columns = np.arange(margin, width - margin, dtype=np.float32)[None]
-    y, x = rows - flow.pivot[0], columns - flow.pivot[1]
-    for shift, (zoom, roll), tilt in zip(flow.shift, flow.turn, flow.tilt, strict=True):
-        scale = zoom + tilt[0] * y + tilt[1] * x
-        # Content that moves by a step is found that step back; grid_sample wants -1..1, (x, y).
-        from_row = rows - shift[0] - scale * y - roll * x
-        from_column = columns - shift[1] - scale * x + roll * y
-        grid = np.stack([from_column * (2 / (width - 1)) - 1, from_row * (2 / (height - 1)) - 1], 2)
-        sampled = torch.nn.functional.grid_sample(
-            planes,
-            torch.from_numpy(grid.astype(np.float32, copy=False))[None],
-            mode="bicubic",
-            padding_mode="border",
-            align_corners=True,
-        )
-        yield np.asarray(sampled[0].permute(1, 2, 0).numpy(), np.float32)
-
-
-def _mean(frames: Iterator[F32]) -> F32:
-    """Mean over frames (H, W, 3)."""
-    total, count = next(frames).copy(), 1
-    for frame in frames:
+def _mean(frames: Iterable[F32]) -> F32:
+    """Mean over at least one frame, all of one shape."""
+    every = iter(frames)
+    total, count = next(every).copy(), 1
+    for frame in every:
         total += frame
         count += 1
-    return np.asarray(total / np.float32(count), np.float32)
+    total /= np.float32(count)
+    return total
 
 
 def _convolve(light: F32, psf: F32, margin: int) -> F32:
@@ -271,9 +209,10 @@ def _convolve(light: F32, psf: F32, margin: int) -> F32:
     size = (light.shape[0], light.shape[1])
     spectrum = np.fft.rfft2(light, axes=(0, 1)) * np.fft.rfft2(psf, size)[..., None]
     whole = np.fft.irfft2(spectrum, size, axes=(0, 1))
-    first, radius = margin + len(psf) // 2, len(psf) // 2
-    last = (size[0] - margin + radius, size[1] - margin + radius)
-    return np.asarray(whole[first : last[0], first : last[1]], np.float32)
+    # The kernel's centre lies K // 2 from its corner, so the result does too.
+    late = len(psf) // 2
+    rows, columns = (slice(margin + late, side - margin + late) for side in size)
+    return np.asarray(whole[rows, columns], np.float32)
 
 
 def _expose(picture: F32, motion: Motion) -> F32:
@@ -289,8 +228,8 @@ def _expose(picture: F32, motion: Motion) -> F32:
 
 
 def _develop(light: F32, motion: Motion) -> F32:
-    """Turn averages back into display-encoded values in 0..1."""
-    light = np.asarray(np.clip(light, 0, 1), np.float32)
+    """Turn averages back into display-encoded values in 0..1, contiguous."""
+    light = np.clip(np.ascontiguousarray(light), 0, 1)
     return linear_to_srgb(light) if motion.linear else light
 
 
