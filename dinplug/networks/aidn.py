@@ -11,7 +11,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
 import torch
 from torch import Tensor, nn
@@ -22,6 +22,7 @@ from dinplug.networks.layers import Conv, activate
 from dinplug.networks.stages import FeatureMap, Read, Stage, StageInput, halo_of, reach, reads
 
 SLOPE = 0.05
+Distilled = Literal["multiplexed", "collected", "none"]
 
 
 @dataclass(frozen=True)
@@ -30,6 +31,11 @@ class AIDNSpec:
 
     `fusion_slope` is the leaky ReLU's after the fusion of the blocks, `value_range` the largest
     value of input and output.
+
+    Two fields are for ablations of the AIDB: `asymmetric` (AIEB; else one 3x3 convolution), and
+    `distilled`: what distilled features are for. "multiplexed" ones join later refinements and the
+    fusion, "collected" ones the fusion alone (RFDN's feature distillation connection, FDC), "none"
+    are not there.
     """
 
     scale: int = 2
@@ -38,12 +44,18 @@ class AIDNSpec:
     blocks: int = 6
     fusion_slope: float = 0.1
     value_range: float = 1.0
+    asymmetric: bool = True
+    distilled: Distilled = "multiplexed"
 
     def __post_init__(self) -> None:
         if self.scale not in (2, 3, 4):
             raise ValueError(f"AIDN and RFDN enlarge by 2, 3 or 4, not {self.scale}")
         if self.block not in ("aidb", "rfdb"):
             raise ValueError(f"no block is named {self.block}")
+        if self.distilled not in get_args(Distilled):
+            raise ValueError(f"distilled is one of {', '.join(get_args(Distilled))}")
+        if self.block == "rfdb" and not (self.asymmetric and self.distilled == "multiplexed"):
+            raise ValueError("asymmetric and distilled are fields of the AIDB, not of the RFDB")
         if self.features < 4 or self.features % 2 or self.blocks < 1:
             raise ValueError("AIDN needs an even number of features and at least one block")
 
@@ -100,14 +112,19 @@ class AIEB(nn.Module):
 class AIDB(nn.Module):
     """Asymmetric information distillation block, up to its ESA: the width is halved at once."""
 
-    def __init__(self, features: int) -> None:
+    def __init__(self, spec: AIDNSpec) -> None:
         super().__init__()
+        features = spec.features
         kept = features // 2
         inputs = (features, kept, kept)
-        self.distils = nn.ModuleList([Conv(n, kept, 1, slope=SLOPE) for n in inputs])
-        self.refines = nn.ModuleList([AIEB(n, kept) for n in inputs])
+        self.multiplexes = spec.distilled == "multiplexed"
+        distilled_from = inputs if spec.distilled != "none" else ()
+        self.distils = nn.ModuleList([Conv(n, kept, 1, slope=SLOPE) for n in distilled_from])
+        self.refines = nn.ModuleList(
+            [AIEB(n, kept) if spec.asymmetric else Conv(n, kept) for n in inputs]
+        )
         self.last = Conv(kept, kept, slope=SLOPE)
-        self.fuse = Conv(4 * kept, features, 1)
+        self.fuse = Conv((len(distilled_from) + 1) * kept, features, 1)
         self.esa = ESA(features)
 
     def distil(self, x: Tensor) -> Tensor:
@@ -115,21 +132,23 @@ class AIDB(nn.Module):
 
         Information multiplexing: every refinement is joined by all features distilled so far.
         """
-        kept: list[Tensor] = []
-        multiplexed: Tensor | None = None
-        for distil, refine in zip(self.distils, self.refines, strict=True):
-            kept.append(distil(x))
-            refined = refine(x) + kept[-1]
-            if multiplexed is not None:
-                refined = refined + x + multiplexed
-            multiplexed = kept[-1] if multiplexed is None else multiplexed + kept[-1]
+        kept = []
+        for step, refine in enumerate(self.refines):
+            refined = refine(x)
+            if step > 0:
+                refined = refined + x
+            if self.distils:
+                kept.append(self.distils[step](x))
+            if self.multiplexes:
+                refined = sum(kept, refined)
             x = activate(refined, SLOPE)
         fused: Tensor = self.fuse(torch.cat([*kept, self.last(x)], dim=1))
         return fused
 
     def halo(self) -> int:
         """Context of `distil`, in pixels."""
-        return halo_of(*(r.halo() for r in self.refines if isinstance(r, AIEB)), reach(self.last))
+        refined = (r.halo() if isinstance(r, AIEB) else reach(r) for r in self.refines)
+        return halo_of(*refined, reach(self.last))
 
 
 class AIDN(DistillationNetwork):
@@ -141,8 +160,12 @@ class AIDN(DistillationNetwork):
         self.scale = spec.scale
         self.value_range = spec.value_range
         self.min_size = FIELD
-        block = AIDB if spec.block == "aidb" else RFDB
-        self.blocks = nn.ModuleList([block(spec.features) for _ in range(spec.blocks)])
+        self.blocks = nn.ModuleList(
+            [
+                AIDB(spec) if spec.block == "aidb" else RFDB(spec.features)
+                for _ in range(spec.blocks)
+            ]
+        )
 
     def build_stages(self) -> Iterator[Stage]:
         """Head; each block's distillation and the three steps of its ESA; tail."""

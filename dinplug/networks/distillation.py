@@ -27,19 +27,29 @@ class DistillationNetwork(StagedNetwork):
     """Head, `blocks` whose outputs X1, X2, ... are fused by one 1x1 convolution, tail.
 
     Maps: H is the head's output and the first block's input, Xk block k's output, Sk the fusion
-    summed up to block k, so that no block's output is kept for the concatenation.
+    summed up to block k, so that no block's output is kept for the concatenation. Where the network
+    does not collect, the last block's output stands in for the fusion, without an activation.
     """
 
     def __init__(
-        self, features: int, blocks: int, factor: int, fusion_slope: float, grid: Grid = INPUT_GRID
+        self,
+        features: int,
+        blocks: int,
+        factor: int,
+        fusion_slope: float,
+        grid: Grid = INPUT_GRID,
+        *,
+        collects: bool = True,
     ) -> None:
         super().__init__()
         self.features = features
         self.factor = factor
         self.fusion_slope = fusion_slope
         self.grid = grid
+        self.collects = collects
         self.head: nn.Module = Conv(3, features)
-        self.fuse = Conv(blocks * features, features, 1)
+        if collects:
+            self.fuse = Conv(blocks * features, features, 1)
         self.smooth = Conv(features, features)
         self.upsampler = SubPixelConv(features, 3, factor)
 
@@ -73,6 +83,8 @@ class DistillationNetwork(StagedNetwork):
 
     def sums(self, number: int, last: int) -> tuple[tuple[str, ...], tuple[FeatureMap, ...]]:
         """The sum that the stage ending block `number` of `last` reads, and the maps it writes."""
+        if not self.collects:
+            return (), (self.feature_map(f"X{number}"),)
         before = (f"S{number - 1}",) if number > 1 else ()
         names = (f"S{number}",) if number == last else (f"X{number}", f"S{number}")
         return before, tuple(self.feature_map(name) for name in names)
@@ -81,6 +93,8 @@ class DistillationNetwork(StagedNetwork):
         self, number: int, last: int, output: Tensor, total: Tensor | None
     ) -> tuple[Tensor, ...]:
         """What the stage ending a block returns for the maps that `sums` names."""
+        if not self.collects:
+            return (output,)
         fused = self.share(number, output, total)
         return (fused,) if number == last else (output, fused)
 
@@ -89,11 +103,13 @@ class DistillationNetwork(StagedNetwork):
 
         def run(x: StageInput) -> tuple[Tensor, ...]:
             fused, head = x.maps
-            return (self.upsampler(self.smooth(activate(fused, self.fusion_slope)) + head),)
+            if self.collects:
+                fused = activate(fused, self.fusion_slope)
+            return (self.upsampler(self.smooth(fused) + head),)
 
         return Stage(
             "tail",
-            reads(f"S{last}", "H"),
+            reads(f"S{last}" if self.collects else f"X{last}", "H"),
             (FeatureMap("output", 3, Grid(self.grid.scale * self.factor)),),
             run,
             halo_of(reach(self.smooth), reach(self.upsampler)),

@@ -42,6 +42,10 @@ class IMDNSpec:
     `adaptive` is IMDN_AS: the input already has the output's size, features are extracted at a
     quarter of its sides, and `scale` is 1. `last_activation` gives the fourth distillation
     convolution the leaky ReLU of the paper's table, which the released weights are without.
+
+    The others are what the paper's Table 3 switches off: `progressive` (PRM; without it a block is
+    three plain convolutions, which the paper's 510K tell), `contrast_attention` (CCA), `collects`
+    (IIC; without it the last block's output is all that goes on).
     """
 
     scale: int = 2
@@ -49,6 +53,9 @@ class IMDNSpec:
     features: int = 64
     blocks: int = 6
     last_activation: bool = False
+    progressive: bool = True
+    contrast_attention: bool = True
+    collects: bool = True
 
     def __post_init__(self) -> None:
         if self.scale not in ((1,) if self.adaptive else (2, 3, 4)):
@@ -75,30 +82,46 @@ class ContrastAttention(nn.Module):
 
 
 class IMDB(nn.Module):
-    """Information multi-distillation block: a quarter of the channels is kept at every step."""
+    """Information multi-distillation block: a quarter of the channels is kept at every step.
 
-    def __init__(self, features: int, last_activation: bool) -> None:
+    Without progressive refinement: three convolutions in a chain.
+    """
+
+    def __init__(self, spec: IMDNSpec) -> None:
         super().__init__()
+        features = spec.features
+        last_slope = SLOPE if spec.last_activation else None
         self.kept = features // 4
         rest = self.rest = features - self.kept
+        self.progressive = spec.progressive
         self.distils = nn.ModuleList(
             [Conv(features, features, slope=SLOPE)]
             + [Conv(rest, features, slope=SLOPE) for _ in range(2)]
-            + [Conv(rest, self.kept, slope=SLOPE if last_activation else None)]
+            + [Conv(rest, self.kept, slope=last_slope)]
+            if spec.progressive
+            else [Conv(features, features, slope=slope) for slope in (SLOPE, SLOPE, last_slope)]
         )
-        self.attention = ContrastAttention(features)
-        self.fuse = nn.Conv2d(features, features, 1)
+        self.attention = ContrastAttention(features) if spec.contrast_attention else None
+        self.fuse = nn.Conv2d(features, features, 1) if spec.progressive else None
 
     def distil(self, x: Tensor) -> Tensor:
-        """The concatenated distilled features, (N, C, H, W), before the attention."""
+        """The block's features, (N, C, H, W), before the attention."""
+        if not self.progressive:
+            for conv in self.distils:
+                x = conv(x)
+            return x
         kept = []
         for conv in self.distils[:-1]:
             part, x = conv(x).split((self.kept, self.rest), dim=1)
             kept.append(part)
         return torch.cat([*kept, self.distils[-1](x)], dim=1)
 
-    def finish(self, distilled: Tensor, gate: Tensor, x: Tensor) -> Tensor:
-        """The block's output from its distilled features, their gate (N, C), and its input."""
+    def finish(self, distilled: Tensor, gate: Tensor | None, x: Tensor) -> Tensor:
+        """The block's output from its features, their gate (N, C) or None, and its input."""
+        if gate is None:
+            return x + (distilled if self.fuse is None else self.fuse(distilled))
+        if self.fuse is None:
+            return x + distilled * gate[:, :, None, None]
         return x + ops.scaled_conv1x1(distilled, gate, self.fuse.weight, self.fuse.bias)
 
 
@@ -126,15 +149,13 @@ class IMDN(DistillationNetwork):
     def __init__(self, spec: IMDNSpec) -> None:
         grid = Grid(Fraction(1, 4)) if spec.adaptive else INPUT_GRID
         factor = 4 if spec.adaptive else spec.scale
-        super().__init__(spec.features, spec.blocks, factor, SLOPE, grid)
+        super().__init__(spec.features, spec.blocks, factor, SLOPE, grid, collects=spec.collects)
         self.spec = spec
         self.scale = spec.scale
         if spec.adaptive:
             self.multiple_of = 4
             self.head = AdaptiveHead(spec.features)
-        self.blocks = nn.ModuleList(
-            [IMDB(spec.features, spec.last_activation) for _ in range(spec.blocks)]
-        )
+        self.blocks = nn.ModuleList([IMDB(spec) for _ in range(spec.blocks)])
 
     def build_stages(self) -> Iterator[Stage]:
         """Head; each block's distillation and, after its pooling, its end; tail."""
@@ -165,7 +186,7 @@ class IMDN(DistillationNetwork):
 
         def run(x: StageInput) -> tuple[Tensor, ...]:
             distilled, source, *total = x.maps
-            output = block.finish(distilled, x.weights, source)
+            output = block.finish(distilled, x.attention, source)
             return self.finish(number, last, output, total[0] if total else None)
 
         return Stage(
@@ -174,9 +195,9 @@ class IMDN(DistillationNetwork):
             writes,
             run,
             grid=self.grid,
-            pools=(f"D{number}",),
+            pools=(f"D{number}",) if block.attention is not None else (),
             pool_kind="moments",
-            prepare=block.attention.attention,
+            prepare=block.attention.attention if block.attention is not None else None,
             workspace=2 * self.features,
         )
 

@@ -19,6 +19,16 @@ def din(**fields: object) -> Callable[[], StagedNetwork]:
     return lambda: DIN(DINSpec(**{**TINY_DIN, **fields}))  # type: ignore[arg-type]
 
 
+def imdn(**fields: bool) -> Callable[[], StagedNetwork]:
+    """A builder of a tiny IMDN."""
+    return lambda: IMDN(IMDNSpec(2, features=16, blocks=2, **fields))
+
+
+def aidn(**fields: object) -> Callable[[], StagedNetwork]:
+    """A builder of a tiny AIDN."""
+    return lambda: AIDN(AIDNSpec(2, features=8, blocks=2, **fields))  # type: ignore[arg-type]
+
+
 NETWORKS: dict[str, Callable[[], StagedNetwork]] = {
     "din-sr-x2": din(edition="ijcai", scale=2),
     "din-sr-x3": din(edition="ijcai", scale=3),
@@ -37,10 +47,17 @@ NETWORKS: dict[str, Callable[[], StagedNetwork]] = {
     "imdn-x3": lambda: IMDN(IMDNSpec(scale=3)),
     "imdn-x4": lambda: IMDN(IMDNSpec(scale=4)),
     "imdn-as": lambda: IMDN(IMDNSpec(scale=1, adaptive=True)),
+    "imdn-no-prm": imdn(progressive=False),
+    "imdn-no-cca": imdn(contrast_attention=False),
+    "imdn-no-iic": imdn(collects=False),
+    "imdn-basic": imdn(progressive=False, contrast_attention=False, collects=False),
     "aidn-x2": lambda: AIDN(AIDNSpec(scale=2)),
     "aidn-x4": lambda: AIDN(AIDNSpec(scale=4)),
     "rfdn-x4": lambda: AIDN(AIDNSpec(scale=4, block="rfdb", blocks=4, value_range=255)),
     "arfdn-x4": lambda: AIDN(AIDNSpec(scale=4, blocks=4)),
+    "aidn-no-aieb": aidn(asymmetric=False),
+    "aidn-collected": aidn(distilled="collected"),
+    "aidn-no-fdc": aidn(asymmetric=False, distilled="none"),
     "msfin": lambda: MSFIN(MSFINSpec()),
     "msfin-s": lambda: MSFIN(MSFINSpec(width=16, groups=4, reduction=4, loops=0)),
 }

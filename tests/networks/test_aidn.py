@@ -5,7 +5,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from dinplug.networks.aidn import AIDN, AIEB, AIDNSpec, recognise
+from dinplug.networks.aidn import AIDB, AIDN, AIEB, AIDNSpec, recognise
 from dinplug.networks.layers import Conv, activate
 from dinplug.networks.stages import total_parameters
 from tests.networks import golden
@@ -85,8 +85,37 @@ def test_training_reaches_every_parameter(block: str) -> None:
         assert parameter.grad is not None and parameter.grad.abs().sum() > 0, name
 
 
+def test_distilled_features_are_multiplexed_collected_or_not_there() -> None:
+    torch.manual_seed(0)
+    multiplexed = AIDB(AIDNSpec(2, features=8))
+    collected = AIDB(AIDNSpec(2, features=8, distilled="collected"))
+    collected.load_state_dict(multiplexed.state_dict())
+    x = torch.rand(1, 8, 16, 16)
+    assert not torch.allclose(multiplexed.distil(x), collected.distil(x))
+    with torch.no_grad():
+        for distil in multiplexed.distils:
+            for parameter in distil.parameters():
+                parameter.zero_()
+    collected.load_state_dict(multiplexed.state_dict())
+    assert torch.equal(multiplexed.distil(x), collected.distil(x))
+    without = AIDB(AIDNSpec(2, features=8, distilled="none"))
+    assert not without.distils
+    own = multiplexed.state_dict() | {"fuse.weight": multiplexed.fuse.weight.detach()[:, 12:]}
+    without.load_state_dict({name: own[name] for name in without.state_dict()})
+    # The same sums, with three times four zeros left out of the last one.
+    assert torch.allclose(without.distil(x), collected.distil(x), atol=1e-6)
+
+
 def test_impossible_specs_are_refused() -> None:
-    for fields in ({"scale": 8}, {"features": 49}, {"blocks": 0}, {"block": "imdb"}):
+    for fields in (
+        {"scale": 8},
+        {"features": 49},
+        {"blocks": 0},
+        {"block": "imdb"},
+        {"distilled": "lost"},
+        {"block": "rfdb", "asymmetric": False},
+        {"block": "rfdb", "distilled": "none"},
+    ):
         with pytest.raises(ValueError):
             AIDNSpec(**fields)
 

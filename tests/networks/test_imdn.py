@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 from torch import nn
+from torch.nn import functional as F
 
-from dinplug.networks.imdn import IMDN, ContrastAttention, IMDNSpec, recognise
+from dinplug.networks.imdn import IMDB, IMDN, ContrastAttention, IMDNSpec, recognise
 from dinplug.networks.layers import activate
 from dinplug.networks.stages import Statistics, total_parameters
 from tests.networks import golden
@@ -26,6 +27,34 @@ def test_parameters_of_the_adaptive_network() -> None:
 def test_a_block_fewer_is_the_ablation_of_the_paper() -> None:
     # IMDN_B4, four blocks at x4: 499K in the paper.
     assert total_parameters(IMDN(IMDNSpec(4, blocks=4))) == 498_944
+
+
+@pytest.mark.parametrize(
+    ("fields", "count"),
+    [
+        ({"collects": False}, 482_496),
+        ({"collects": False, "contrast_attention": False}, 480_176),
+        ({"collects": False, "contrast_attention": False, "progressive": False}, 509_552),
+    ],
+)
+def test_parameters_of_the_ablations(fields: dict[str, bool], count: int) -> None:
+    # 482K, 480K and 510K in the paper's Table 3.
+    assert total_parameters(IMDN(IMDNSpec(4, blocks=4, **fields))) == count
+
+
+def test_a_plain_block_is_three_convolutions_and_its_input() -> None:
+    torch.manual_seed(0)
+    spec = IMDNSpec(2, features=16, blocks=1, progressive=False, contrast_attention=False)
+    block = IMDB(spec)
+    x = torch.rand(1, 16, 6, 6)
+    chain = []
+    for conv in block.distils:
+        assert isinstance(conv, nn.Conv2d)
+        chain.append((conv.weight, conv.bias))
+    inner = F.leaky_relu(F.conv2d(x, *chain[0], padding=1), 0.05)
+    inner = F.leaky_relu(F.conv2d(inner, *chain[1], padding=1), 0.05)
+    expected = x + F.conv2d(inner, *chain[2], padding=1)
+    assert torch.allclose(block.finish(block.distil(x), None, x), expected, atol=1e-6)
 
 
 @pytest.mark.parametrize("scale", PARAMETERS)
