@@ -99,6 +99,36 @@ def score_model(
     """
     factor = scale if scale is not None and model.any_factor else float(model.scale)
     _require_degraded(model, pairs, scale)
+    restore = restorer_8bit(
+        model, protocol=protocol, ensemble=ensemble, device=device, should_stop=should_stop
+    )
+    measured_on = None if model.any_factor else model.task
+    images = []
+    for pair in pairs:
+        degraded, clean = load_pair(pair, factor, enlarged=model.any_factor)
+        restored = restore(degraded)
+        border = int(factor) if measured_on is Task.SR else 0
+        if min(clean.shape[:2]) - 2 * border < SMALLEST_SIDE:
+            raise ReadError(f"{pair.clean}: too small to be scored (SSIM's window is 11x11)")
+        images.append(NamedScore(pair.name, score_as(measured_on, restored, clean, border)))
+        if on_score is not None:
+            on_score(images[-1])
+    return Evaluation(model.name, factor, tuple(images))
+
+
+def restorer_8bit(
+    model: LoadedModel,
+    *,
+    protocol: str | None = None,
+    ensemble: bool = False,
+    device: str = "auto",
+    should_stop: ShouldStop | None = None,
+) -> Callable[[U8Image], U8Image]:
+    """Make `model` ready to restore 8-bit pictures (H, W, 3) to (scale·H, scale·W, 3).
+
+    `protocol` is one of PROTOCOLS, by default the one behind the model's published numbers.
+    Raises SetupError if the device is not there.
+    """
     way = PROTOCOLS[protocol or model.protocol]
     if ensemble:
         way = ensemble_of(way)
@@ -107,18 +137,16 @@ def score_model(
     def forward(batch: Tensor) -> Tensor:
         return torch.cat([runner.run(image[None], None, should_stop) for image in batch])
 
-    images = []
-    for pair in pairs:
-        degraded, clean = load_pair(pair, factor, enlarged=model.any_factor)
-        restored = restore_8bit(partial(way, forward), degraded)
-        border = 0 if model.any_factor else (int(factor) if model.task is Task.SR else 0)
-        if min(clean.shape[:2]) - 2 * border < SMALLEST_SIDE:
-            raise ReadError(f"{pair.clean}: too small to be scored (SSIM's window is 11x11)")
-        score = score_luma if _scores_luma(model) else score_rgb
-        images.append(NamedScore(pair.name, score(restored, clean, border)))
-        if on_score is not None:
-            on_score(images[-1])
-    return Evaluation(model.name, factor, tuple(images))
+    return partial(restore_8bit, partial(way, forward))
+
+
+def score_as(task: Task | None, restored: U8Image, clean: U8Image, border: int) -> Score:
+    """Score pictures (H, W, 3) as the papers on `task` do, without `border` pixels a side.
+
+    Super-resolution and deraining are measured on luma; the others, and IMDN_AS (None), on RGB.
+    """
+    score = score_luma if task in {Task.SR, Task.DERAIN} else score_rgb
+    return score(restored, clean, border)
 
 
 def load_pair(pair: Pair, factor: float, *, enlarged: bool) -> tuple[U8Image, U8Image]:
@@ -168,11 +196,6 @@ def table(evaluation: Evaluation) -> str:
     return "\n".join(
         [heading, *(f"{name:<{width}}  {psnr:7.3f}  {ssim:6.4f}" for name, psnr, ssim in rows)]
     )
-
-
-def _scores_luma(model: LoadedModel) -> bool:
-    """Super-resolution and deraining are measured on luma; the others, and IMDN_AS, on RGB."""
-    return model.task in {Task.SR, Task.DERAIN} and not model.any_factor
 
 
 def _require_degraded(model: LoadedModel, pairs: Sequence[Pair], scale: float | None) -> None:
