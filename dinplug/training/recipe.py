@@ -62,6 +62,21 @@ class ReducedData:
 
 
 @dataclass(frozen=True)
+class EnlargedData:
+    """Photos made small by any factor and enlarged again: super-resolution as IMDN_AS does it.
+
+    Attributes:
+        largest: the largest factor; each pair's is drawn evenly between 1 and this.
+    """
+
+    largest: float = 4.0
+
+    def __post_init__(self) -> None:
+        if not 1 < self.largest <= 8:
+            raise ValueError(f"largest is a factor above 1, at most 8, not {self.largest!r}")
+
+
+@dataclass(frozen=True)
 class RainData:
     """Streaks of rain drawn over photos."""
 
@@ -76,11 +91,12 @@ class PairedData:
     """Pictures that come in pairs: `degraded/` and `clean/` in the data folder, by name."""
 
 
-DataSpec = HazeData | ReducedData | RainData | MotionData | PairedData
+DataSpec = HazeData | ReducedData | EnlargedData | RainData | MotionData | PairedData
 
 DATA_KINDS: dict[str, type[DataSpec]] = {
     "haze": HazeData,
     "reduced": ReducedData,
+    "enlarged": EnlargedData,
     "rain": RainData,
     "motion": MotionData,
     "paired": PairedData,
@@ -184,12 +200,12 @@ def recipe_from(table: dict[str, Any]) -> Recipe:
 
 def _check(recipe: Recipe) -> None:
     """Raise ValueError for the first value that makes no sense."""
-    strided = getattr(recipe.network, "strided", False)
+    at_a_quarter = getattr(recipe.network, "strided", False) or _serves_any(recipe.network)
     rules = {
         "loss": recipe.loss in get_args(Loss),
         "schedule": recipe.schedule in get_args(Schedule),
         "precision": recipe.precision in get_args(Precision),
-        "crop": recipe.crop >= 16 and (not strided or recipe.crop % 4 == 0),
+        "crop": recipe.crop >= 16 and (not at_a_quarter or recipe.crop % 4 == 0),
         "rate": 0 < recipe.final_rate <= recipe.rate,
         "warmup": recipe.warmup >= 0,
         "betas": len(recipe.betas) == 2 and all(0 <= beta < 1 for beta in recipe.betas),
@@ -204,6 +220,10 @@ def _check(recipe: Recipe) -> None:
             raise ValueError(f"{name} = {getattr(recipe, name)!r} cannot be used")
     if (recipe.task is Task.SR) != (recipe.network.scale > 1 or _serves_any(recipe.network)):
         raise ValueError(f"a network of scale {recipe.network.scale} is not for {recipe.task}")
+    if isinstance(recipe.data, ReducedData) and recipe.network.scale == 1:
+        raise ValueError("data of the kind reduced need a network that enlarges")
+    if isinstance(recipe.data, EnlargedData) and not _serves_any(recipe.network):
+        raise ValueError("data of the kind enlarged need a network of any factor")
 
 
 def _serves_any(network: NetworkSpec) -> bool:

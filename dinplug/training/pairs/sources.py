@@ -10,9 +10,10 @@ from dinplug.training.pairs.haze import HazePairs
 from dinplug.training.pairs.motion import MotionPairs
 from dinplug.training.pairs.numbered import NumberedPairs
 from dinplug.training.pairs.rain import RainPairs
-from dinplug.training.pairs.reduced import ReducedPairs
+from dinplug.training.pairs.reduced import EnlargedPairs, ReducedPairs
 from dinplug.training.photos import list_photos, split_held_out
 from dinplug.training.recipe import (
+    EnlargedData,
     HazeData,
     MotionData,
     PairedData,
@@ -66,6 +67,8 @@ def _photo_pairs(
     data = recipe.data
     if isinstance(data, ReducedData):
         return ReducedPairs(photos, recipe.crop, recipe.network.scale, seed, data.method)
+    if isinstance(data, EnlargedData):
+        return EnlargedPairs(photos, recipe.crop, seed, data.largest)
     if isinstance(data, RainData):
         return RainPairs(photos, recipe.crop, seed)
     if isinstance(data, MotionData):
