@@ -156,12 +156,20 @@ LARGEST_FIELD = 1024
 def _din(name: str, task: Task, spec: DINSpec, *, is_default: bool = False) -> ModelSpec:
     is_ijcai = spec.edition == "ijcai"
     title, paper = ("DIN (IJCAI)", IJCAI) if is_ijcai else ("DIN", JOURNAL)
+    if name.endswith("-small"):
+        title = "DIN, small"
     return ModelSpec(name, task, spec, title, paper, is_default=is_default)
 
 
-SMALL_DEHAZE = DINSpec(
-    strided=True, branches=2, depth=3, blocks=1, features=48, growth=16, first_node="paper"
-)
+def _small(**fields: Any) -> DINSpec:
+    """A DIN of the paper's structure with fewer branches, nodes and blocks."""
+    return DINSpec(branches=2, depth=3, blocks=1, first_node="paper", **fields)
+
+
+SMALL_DEHAZE = _small(strided=True, features=48, growth=16)
+SMALL_DEBLUR = _small(strided=True, features=64, growth=24)
+SMALL_DERAIN = _small(features=32, growth=16)
+SMALL_X8 = _small(scale=8, features=48, growth=24)
 
 _TABLE = (
     *(
@@ -200,9 +208,10 @@ _TABLE = (
         CHALLENGE,
     ),
     *(
-        _din(f"din-x{scale}", Task.SR, DINSpec(scale), is_default=scale == 8)
+        _din(f"din-x{scale}", Task.SR, DINSpec(scale))
         for scale in (2, 3, 4, 8)
     ),
+    _din("din-x8-small", Task.SR, SMALL_X8, is_default=True),
     *(_din(f"din-sr-x{scale}", Task.SR, DINSpec(scale, edition="ijcai")) for scale in (2, 3, 4)),
     ModelSpec(
         "imdn-as",
@@ -214,11 +223,11 @@ _TABLE = (
         "adaptive-cropping",
         is_default=True,
     ),
-    _din("din-deblur", Task.DEBLUR, DINSpec(strided=True), is_default=True),
-    _din("din-derain", Task.DERAIN, DINSpec(), is_default=True),
-    replace(
-        _din("din-dehaze-small", Task.DEHAZE, SMALL_DEHAZE, is_default=True), title="DIN, small"
-    ),
+    _din("din-deblur-small", Task.DEBLUR, SMALL_DEBLUR, is_default=True),
+    _din("din-derain-small", Task.DERAIN, SMALL_DERAIN, is_default=True),
+    _din("din-dehaze-small", Task.DEHAZE, SMALL_DEHAZE, is_default=True),
+    _din("din-deblur", Task.DEBLUR, DINSpec(strided=True)),
+    _din("din-derain", Task.DERAIN, DINSpec()),
     _din("din-dehaze", Task.DEHAZE, DINSpec(strided=True)),
 )
 

@@ -109,8 +109,9 @@ def _is_safetensors(content: bytes) -> bool:
 def _card_for(spec: NetworkSpec, file: Path, digest: str) -> ModelCard:
     model = same_network(spec)
     if model is not None:
+        taken = _is_bundled(model.name)
         return ModelCard(
-            model.name,
+            f"{model.name}-{digest[:8]}" if taken else model.name,
             model.task,
             spec,
             UNKNOWN_LICENCE if model.licence.startswith("no ") else model.licence,
@@ -140,10 +141,14 @@ def _check_name(name: str) -> None:
         )
 
 
+def _is_bundled(name: str) -> bool:
+    return (bundled_folder() / f"{name}.safetensors").exists()
+
+
 def _check_free(name: str, card: ModelCard) -> None:
     """Raise UsageError if `name` means another network, or weights that come with dinplug."""
     _check_name(name)
-    if (bundled_folder() / f"{name}.safetensors").exists():
+    if _is_bundled(name):
         raise UsageError(f"{name} comes with dinplug: choose another name with --name")
     listed = MODELS.get(name)
     if listed is not None and (listed.title, listed.task, listed.scale) != (

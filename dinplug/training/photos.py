@@ -124,3 +124,25 @@ def turned(rng: np.random.Generator, picture: F32) -> F32:
     """Mirror and turn a square picture (S, S, 3) at random: one of its eight ways to lie."""
     picture = np.rot90(picture, int(rng.integers(4)))
     return picture[:, ::-1] if rng.uniform() < 0.5 else picture
+
+
+def enlarged_cut(rng: np.random.Generator, files: Sequence[Path], side: int, factor: float) -> F32:
+    """Cut a random square out of a random photo and enlarge it bicubically to `side` pixels.
+
+    Args:
+        rng: the source of all choices.
+        files: the photos.
+        side: side of the result in pixels.
+        factor: how many times it is enlarged, >= 1.
+
+    Returns:
+        Display-encoded RGB (side, side, 3) in 0..1.
+
+    Raises:
+        ReadError: a file is not a readable photo.
+        UsageError: no photo is large enough.
+    """
+    cut = random_cut(rng, files, int(np.ceil(side / factor)))
+    levels = Image.fromarray(np.round(cut * 255).astype(np.uint8))
+    large = levels.resize((side, side), Image.Resampling.BICUBIC)
+    return np.asarray(large, np.float32) / np.float32(255)

@@ -1,5 +1,6 @@
 """Checkpoints are imported whole and exactly, or refused in one line with nothing written."""
 
+import hashlib
 import json
 import os
 from collections.abc import Callable
@@ -265,8 +266,11 @@ def test_names_of_other_models_are_kept_for_them(write: Callable[[object], Path]
 def test_names_of_bundled_weights_are_kept(tmp_path: Path, write: Callable[[object], Path]) -> None:
     (tmp_path / "bundled").mkdir()
     (tmp_path / "bundled" / "imdn-x2.safetensors").touch()
+    file = write(released_imdn())
     with pytest.raises(UsageError, match="comes with dinplug"):
-        import_checkpoint(write(released_imdn()), "imdn-x2")
+        import_checkpoint(file, "imdn-x2")
+    digest = hashlib.sha256(file.read_bytes()).hexdigest()
+    assert import_checkpoint(file).name == f"imdn-x2-{digest[:8]}"
 
 
 def test_folders_that_cannot_be_written_are_reported(

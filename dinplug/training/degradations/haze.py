@@ -71,18 +71,18 @@ def apply_haze(clean: F32, depth: F32, haze: Haze, glow: F32 | None = None) -> F
     return linear_to_srgb(srgb_to_linear(clean) * t + srgb_to_linear(airlight) * (1 - t))
 
 
-def sample_haze(rng: np.random.Generator, depth: F32) -> Haze:
+def sample_haze(rng: np.random.Generator, depth: F32, clear: float = 1 / 6) -> Haze:
     """Draw a haze for a depth map whose largest value is about 1.
 
-    One sample in six has no haze at all and one in eight a trace, so that clear photos stay
-    clear. The others take an optical depth at unit distance between 0.4 and 3.5 (log-uniform),
+    The share `clear` of samples has no haze at all and one in eight a trace, so that clear photos
+    stay clear. The others take an optical depth at unit distance between 0.4 and 3.5 (log-uniform),
     but no more than leaves a mean transmission of 0.16: below that nothing can be restored,
     and the network would learn to invent.
     """
     kind = rng.uniform()
-    if kind < 1 / 6:
+    if kind < clear:
         beta = 0.0
-    elif kind < 1 / 6 + 1 / 8:
+    elif kind < clear + 1 / 8:
         beta = float(rng.uniform(0.02, 0.4))
     else:
         beta = float(np.exp(rng.uniform(np.log(0.4), np.log(3.5))))

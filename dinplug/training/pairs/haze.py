@@ -32,6 +32,7 @@ class HazePairs(NumberedPairs):
         landscape_share: share of pairs, 0..1, cut from them.
         skies: share of photos, 0..1, that are given a skyline.
         seed: start of all choices.
+        clear: share of pairs, 0..1, without haze.
     """
 
     photos: Sequence[Path]
@@ -41,6 +42,7 @@ class HazePairs(NumberedPairs):
     skies: float = 0.0
     landscapes: LandscapePool | None = None
     landscape_share: float = 0.0
+    clear: float = 1 / 6
 
     def pair(self, number: int) -> tuple[F32, F32]:
         """Return pair `number` as (hazy, clean): display-encoded RGB (crop, crop, 3), 0..1."""
@@ -58,7 +60,7 @@ class HazePairs(NumberedPairs):
             depth = sample_depth(rng, clean)
             if rng.uniform() < self.skies:
                 clean, depth = add_sky(rng, clean, depth)
-        haze = sample_haze(rng, depth)
+        haze = sample_haze(rng, depth, self.clear)
         if rng.uniform() < 0.75:
             haze = _like_the_sky(haze, clean, depth)
         glow = None

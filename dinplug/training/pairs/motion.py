@@ -11,10 +11,14 @@ import numpy as np
 from dinplug.training.degradations.camera import record
 from dinplug.training.degradations.motion import blur, sample_motion
 from dinplug.training.pairs.numbered import F32, NumberedPairs
-from dinplug.training.photos import random_cut, turned
+from dinplug.training.photos import enlarged_cut, random_cut, turned
 
-_MARGIN = 24
+_MARGIN = 32
 """Pixels of real surroundings around the crop, from which blur draws colours into it."""
+
+_SOFT_SHARE, _MOST_SOFT = 0.4, 2.0
+"""Share of pairs whose photo is first enlarged, and how much at most: frames of a film and photos
+at full size are softer than photos reduced for a screen."""
 
 
 @dataclass(frozen=True)
@@ -34,6 +38,13 @@ class MotionPairs(NumberedPairs):
     def pair(self, number: int) -> tuple[F32, F32]:
         """Return pair `number` as (blurred, sharp): display-encoded RGB (crop, crop, 3), 0..1."""
         rng = np.random.default_rng((self.seed, number))
-        picture = turned(rng, random_cut(rng, self.photos, self.crop + 2 * _MARGIN))
-        blurred, sharp = blur(rng, picture, sample_motion(rng), _MARGIN)
+        picture, other = (self._surroundings(rng) for _ in range(2))
+        blurred, sharp = blur(rng, picture, sample_motion(rng), _MARGIN, other)
         return record(rng, blurred), sharp
+
+    def _surroundings(self, rng: np.random.Generator) -> F32:
+        side = self.crop + 2 * _MARGIN
+        if rng.uniform() >= _SOFT_SHARE:
+            return turned(rng, random_cut(rng, self.photos, side))
+        factor = float(rng.uniform(1, _MOST_SOFT))
+        return turned(rng, enlarged_cut(rng, self.photos, side, factor))
