@@ -10,7 +10,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from dinplug.training.degradations.filters import box_mean, guided_filter, smooth_field
+from dinplug.evaluation.smoothing import box_mean, guided_filter
+from dinplug.training.degradations.filters import smooth_field
 from dinplug.training.degradations.rooms import cast_room
 
 F32 = NDArray[np.float32]

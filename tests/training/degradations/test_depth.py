@@ -6,9 +6,10 @@ import numpy as np
 import pytest
 from numpy.typing import NDArray
 
+from dinplug.evaluation.smoothing import box_mean, guided_filter
 from dinplug.training.degradations import depth as kinds
 from dinplug.training.degradations.depth import add_segments, follow_edges, sample_depth
-from dinplug.training.degradations.filters import box_mean, guided_filter, smooth_field
+from dinplug.training.degradations.filters import smooth_field
 from dinplug.training.degradations.rooms import cast_room
 
 F32 = NDArray[np.float32]
