@@ -1,114 +1,101 @@
 """Turn a training run into bundled weights with a card that states what they reach.
 
-    python scripts/export_weights.py din-dehaze-small --recipe dinplug/training/recipes/dehaze.toml
-        --run RUN --data PHOTOS --pairs sots-indoor=DIR --to dinplug/weights
+    python scripts/export_weights.py din-dehaze-small --run RUN --data PHOTOS --bench BENCH
+        --set5 SET5 --to dinplug/weights
 
-Each --pairs folder holds `hazy/` and `gt/`; the pictures in it are scored, never trained on.
+The pictures in BENCH and SET5 are scored, never trained on. A set or photo that is not at hand is
+left out of the card.
 """
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import click
-import numpy as np
 import torch
-from torch.nn import functional as F
 
 from dinplug.checkpoints.cards import ModelCard
-from dinplug.evaluation.metrics import U8Image, psnr
-from dinplug.evaluation.pairs import find_pairs, read_rgb8
-from dinplug.networks.din import DIN
-from dinplug.specs import JOURNAL, Task
-from dinplug.training.export import credits, export_weights
-from dinplug.training.pairs import HazePairs
+from dinplug.evaluation.bench import score_clean, score_sets
+from dinplug.specs import MODELS, Task
+from dinplug.training.export import as_shipped, credits, export_weights
+from dinplug.training.pairs.sources import pairs_of
 from dinplug.training.photos import list_photos, split_held_out
 from dinplug.training.recipe import read_recipe
 from dinplug.training.state import load_state
 
-Folder = click.Path(exists=True, file_okay=False, path_type=Path)
-
-
-def restore(network: DIN, picture: U8Image) -> U8Image:
-    """Restore an 8-bit picture (H, W, 3), its sides padded to what the network needs."""
-    height, width = picture.shape[:2]
-    image = torch.from_numpy(picture.astype(np.float32).transpose(2, 0, 1) / 255)[None]
-    multiple = network.multiple_of
-    image = F.pad(image, (0, -width % multiple, 0, -height % multiple), mode="replicate")
-    with torch.inference_mode():
-        restored = network(image)[0, :, :height, :width].clamp(0, 1)
-    return np.asarray((restored.numpy().transpose(1, 2, 0) * 255).round(), np.uint8)
-
-
-def score(network: DIN, pairs: Path) -> dict[str, dict[str, float]]:
-    """PSNR (RGB, dB) of each hazy picture of a folder before and after."""
-    table = {}
-    for pair in find_pairs(pairs / "gt", pairs / "hazy", 1):
-        if pair.degraded is None:
-            raise click.ClickException(f"{pairs}: no hazy picture for {pair.name}")
-        clean, hazy = read_rgb8(pair.clean), read_rgb8(pair.degraded)
-        before, after = psnr(hazy, clean), psnr(restore(network, hazy), clean)
-        table[pair.degraded.stem] = {"hazy": round(before, 2), "restored": round(after, 2)}
-        click.echo(f"{pair.degraded.stem:24s} {before:6.2f} {after:6.2f} {after - before:+6.2f}")
-    return table
+FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
+FILE = click.Path(exists=True, dir_okay=False, path_type=Path)
+PROBES = 8
+"""Pairs on which the effect of rounding to float16 is looked at."""
 
 
 @click.command()
-@click.argument("name")
-@click.option("--recipe", "recipe_file", type=click.Path(path_type=Path), required=True)
-@click.option("--run", type=Folder, required=True, help="The training run's folder.")
-@click.option("--data", type=Folder, required=True, help="The photos it was trained on.")
-@click.option("--pairs", "sets", multiple=True, help="NAME=DIR to score, any number of times.")
-@click.option("--machine", default="2 CPU cores", help="What it was trained on.")
+@click.argument("name", type=click.Choice(list(MODELS)))
+@click.option("--recipe", "recipe_file", type=FILE, required=True)
+@click.option("--run", type=FOLDER, required=True, help="The training run's folder.")
+@click.option("--data", type=FOLDER, required=True, help="The photos it was trained on.")
+@click.option("--bench", type=FOLDER, required=True, help="The benchmark sets.")
+@click.option("--set5", type=FOLDER, help="Set5, in a folder HR.")
+@click.option("--machine", default="2 CPU cores, 1 thread", help="What it was trained on.")
 @click.option("--remark", default="", help="What else to say about the training.")
-@click.option("--to", type=Folder, required=True)
+@click.option("--failure", "failures", multiple=True, help="A known failure, a sentence.")
+@click.option("--to", type=FOLDER, required=True)
 def main(
     name: str,
     recipe_file: Path,
     run: Path,
     data: Path,
-    sets: tuple[str, ...],
+    bench: Path,
+    set5: Path | None,
     machine: str,
     remark: str,
+    failures: tuple[str, ...],
     to: Path,
 ) -> None:
     """Export the averaged weights of a run as NAME."""
     recipe = read_recipe(recipe_file)
     state = load_state(run / "state.pt")
-    photos, held_out = split_held_out(list_photos(data, recipe.classes))
-    network = DIN(recipe.network).eval()
-    network.load_state_dict(state.average)
-    tables = {}
-    for entry in sets:
-        label, _, folder = entry.partition("=")
-        tables[label] = score(network, Path(folder))
-    probe, _ = HazePairs(held_out, recipe.crop, 78).batch(0, 8)
+    photos, _ = split_held_out(list_photos(data, recipe.classes))
     manifest = next(m for m in (data / "manifest.csv", data.parent / "manifest.csv") if m.is_file())
+    listed = MODELS[name]
     card = ModelCard(
         name,
-        Task.DEHAZE,
+        recipe.task,
         recipe.network,
         licence="Apache-2.0; trained on the photos under `data`, which carry their own licences",
-        title="DIN, small",
-        paper=JOURNAL,
-        source="trained from scratch by dinplug.training",
+        title=listed.title,
+        paper=listed.paper,
+        source="trained from scratch by dinplug train",
         notes={
-            "scale": 1,
-            "parameters": sum(p.numel() for p in network.parameters()),
+            "scale": listed.scale,
+            "parameters": sum(value.numel() for value in state.average.values()),
             "training": {
+                "recipe": recipe_file.stem,
                 "steps": state.step,
                 "hours": round(state.seconds / 3600, 2),
                 "machine": machine,
                 "batch": recipe.batch,
                 "crop": recipe.crop,
-                "haze": "made on the fly: I = J t + A (1 - t), t = exp(-beta d), plausible depth",
                 "remark": remark,
             },
             "data": credits(manifest, photos),
-            "psnr_rgb": tables,
+            "known_failures": list(failures),
         },
     )
-    click.echo(export_weights(card, state.average, to, probe))
+    model = as_shipped(card, state.average)
+    results = score_sets(model, bench, set5)
+    for label, result in results.items():
+        click.echo(f"{label:12s} {result.gain:+6.2f} dB, worst {result.worst_gain:+6.2f}")
+    scores = {"results": {label: result.as_json() for label, result in results.items()}}
+    if card.task is not Task.SR:
+        scores["clean"] = score_clean(model, bench).as_json()
+        click.echo(f"clean photos {scores['clean']}")
+    pairs, unseen = pairs_of(recipe, data, run)
+    with torch.inference_mode():
+        probe, _ = (unseen or pairs).batch(0, PROBES)
+    scored = replace(card, notes=card.notes | scores)
+    click.echo(export_weights(scored, state.average, to, probe))
 
 
 if __name__ == "__main__":

@@ -179,7 +179,7 @@ def _choose(entries: dict[str, _Entry], task: Task, scale: float | None) -> _Ent
 def _no_weights(wish: str) -> SetupError:
     return SetupError(
         f"no weights for {wish}: import some with `dinplug models import FILE`, or train some "
-        "with `python -m dinplug.training`"
+        "with `dinplug train`"
     )
 
 

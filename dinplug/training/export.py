@@ -14,8 +14,9 @@ from safetensors.torch import save
 from torch import Tensor
 
 from dinplug.checkpoints.cards import ModelCard
+from dinplug.checkpoints.models import LoadedModel
 from dinplug.errors import CheckpointError, WriteError
-from dinplug.networks.din import DIN, DINSpec
+from dinplug.specs import NetworkSpec, build_network
 from dinplug.training.state import Weights
 
 LARGEST_ROUNDING = 1 / 255
@@ -37,9 +38,9 @@ def half_precision(weights: Weights) -> Weights:
     return halves
 
 
-def rounding_effect(spec: DINSpec, weights: Weights, pictures: Tensor) -> float:
+def rounding_effect(spec: NetworkSpec, weights: Weights, pictures: Tensor) -> float:
     """Largest change that float16 rounding makes to the output on pictures (N, 3, H, W)."""
-    network = DIN(spec).eval()
+    network = build_network(spec).eval()
     with torch.inference_mode():
         network.load_state_dict(weights)
         exact = network(pictures)
@@ -47,6 +48,28 @@ def rounding_effect(spec: DINSpec, weights: Weights, pictures: Tensor) -> float:
             {name: value.float() for name, value in half_precision(weights).items()}
         )
         return float((network(pictures) - exact).abs().max())
+
+
+def as_shipped(card: ModelCard, weights: Weights) -> LoadedModel:
+    """The model as it will load from disk, with float16-rounded weights, to be scored.
+
+    Raises:
+        CheckpointError: the weights do not fit float16.
+    """
+    network = build_network(card.network).eval()
+    halves = half_precision(weights)
+    network.load_state_dict({name: value.float() for name, value in halves.items()})
+    model = card.model()
+    return LoadedModel(
+        card.name,
+        card.task,
+        model.scale,
+        network,
+        hashlib.sha256(save(halves)).hexdigest(),
+        card,
+        card.protocol,
+        model.any_factor,
+    )
 
 
 def export_weights(card: ModelCard, weights: Weights, folder: Path, probe: Tensor) -> Path:
@@ -65,8 +88,6 @@ def export_weights(card: ModelCard, weights: Weights, folder: Path, probe: Tenso
         CheckpointError: float16 would change an output value by `LARGEST_ROUNDING` or more.
         WriteError: the folder cannot be written.
     """
-    if not isinstance(card.network, DINSpec):
-        raise CheckpointError(f"{card.name} is no DIN: only those are trained here")
     effect = rounding_effect(card.network, weights, probe)
     if effect >= LARGEST_ROUNDING:
         raise CheckpointError(

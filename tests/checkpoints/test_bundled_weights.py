@@ -14,8 +14,18 @@ from dinplug.specs import MODELS
 FILES = sorted(bundled_folder().glob("*.safetensors"))
 
 
-def test_there_are_weights_for_dehazing() -> None:
-    assert load_model(task="dehaze").name in {file.stem for file in FILES}
+@pytest.mark.parametrize(
+    ("task", "scale"),
+    [("sr", 2), ("sr", 3), ("sr", 4), ("sr", 8), ("derain", 1), ("deblur", 1), ("dehaze", 1)],
+)
+def test_every_task_works_out_of_the_box(task: str, scale: int) -> None:
+    default = load_model(task=task, scale=scale)
+    assert default.name in {file.stem for file in FILES}
+    assert MODELS[default.name].is_default
+
+
+def test_bundled_weights_stay_small() -> None:
+    assert sum(file.stat().st_size for file in FILES) <= 30e6
 
 
 @pytest.mark.parametrize("file", FILES, ids=lambda file: file.stem)
@@ -24,8 +34,9 @@ def test_bundled_weights_are_what_their_card_states(file: Path) -> None:
     assert file.stem in MODELS
     assert model.card.weights_sha256 == model.weights_sha256
     assert model.card.licence and model.card.source
-    assert {"data", "training"} <= set(model.card.notes)
-    assert count_parameters(model.card.network) <= 2_000_000
+    assert {"data", "training", "results"} <= set(model.card.notes)
+    assert model.card.network == MODELS[file.stem].network
+    assert model.card.notes["parameters"] == count_parameters(model.card.network)
     assert {value.dtype for value in load_file(file).values()} == {torch.float16}
 
 

@@ -11,7 +11,13 @@ from dinplug.checkpoints.cards import ModelCard, read_card
 from dinplug.errors import CheckpointError
 from dinplug.networks.din import DIN, DINSpec, initialise
 from dinplug.specs import Task
-from dinplug.training.export import credits, export_weights, half_precision, rounding_effect
+from dinplug.training.export import (
+    as_shipped,
+    credits,
+    export_weights,
+    half_precision,
+    rounding_effect,
+)
 
 SPEC = DINSpec(strided=True, branches=2, depth=1, blocks=1, features=8, growth=4)
 
@@ -82,3 +88,14 @@ def test_credits_name_only_what_was_used(tmp_path: Path) -> None:
         {"licence": "CC-BY-4.0", "source": "org/walls", "files": 2, "works": "Field by Ann.jpg"},
         {"licence": "CC0-1.0", "source": "org/other", "files": 1, "works": "b.png"},
     ]
+
+
+def test_the_model_as_shipped_has_the_rounded_weights(
+    tmp_path: Path, weights: dict[str, torch.Tensor], card: ModelCard
+) -> None:
+    model = as_shipped(card, weights)
+    file = export_weights(card, weights, tmp_path, probe())
+    assert model.weights_sha256 == hashlib.sha256(file.read_bytes()).hexdigest()
+    for name, value in model.network.state_dict().items():
+        assert torch.equal(value, weights[name].half().float())
+    assert (model.task, model.scale) == (Task.DEHAZE, 1)
