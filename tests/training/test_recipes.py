@@ -122,6 +122,14 @@ def test_recipes_build_and_train(file: Path, pictures: Path, tmp_path: Path) -> 
     assert any(not torch.equal(before[name], value) for name, value in after.items())
 
 
+def test_ablations_differ_in_their_networks_alone() -> None:
+    files = sorted((FOLDER / "ablation").glob("*.toml"))
+    recipes = [read_recipe(file) for file in files]
+    assert len({recipe.network for recipe in recipes}) == len(recipes)
+    assert {replace(recipe, network=recipes[0].network) for recipe in recipes} == {recipes[0]}
+    assert {recipe.network.scale for recipe in recipes} == {2}
+
+
 def test_the_second_stage_begins_from_the_first(pictures: Path, tmp_path: Path) -> None:
     first = Trainer(small(read_recipe(PAPER / "aidn-x4.toml")), tmp_path / "first")
     first.run(pairs_of(first.recipe, pictures, tmp_path)[0])
