@@ -73,7 +73,7 @@ TABLES = (
     ),
     Table(
         "IMDN: PRM, CCA, IIC",
-        "Table 3 of the paper. Without PRM a block is three plain convolutions.",
+        "Without PRM a block is three plain convolutions.",
         ("imdn-basic", "imdn-prm", "imdn-prm-cca", "imdn-full"),
         {
             "PRM": mark("progressive"),

@@ -43,7 +43,7 @@ class IMDNSpec:
     quarter of its sides, and `scale` is 1. `last_activation` gives the fourth distillation
     convolution the leaky ReLU of the paper's table, which the released weights are without.
 
-    The others are what the paper's Table 3 switches off: `progressive` (PRM; without it a block is
+    The others are what the paper's ablations switch off: `progressive` (PRM; without it a block is
     three plain convolutions, which the paper's 510K tell), `contrast_attention` (CCA), `collects`
     (IIC; without it the last block's output is all that goes on).
     """

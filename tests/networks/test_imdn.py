@@ -38,7 +38,7 @@ def test_a_block_fewer_is_the_ablation_of_the_paper() -> None:
     ],
 )
 def test_parameters_of_the_ablations(fields: dict[str, bool], count: int) -> None:
-    # 482K, 480K and 510K in the paper's Table 3.
+    # 482K, 480K and 510K in the paper.
     assert total_parameters(IMDN(IMDNSpec(4, blocks=4, **fields))) == count
 
 
