@@ -6,6 +6,7 @@ from dinplug.checkpoints.models import (
     ModelInfo,
     list_models,
     load_model,
+    load_weights,
     model_card,
 )
 
@@ -16,5 +17,6 @@ __all__ = [
     "import_checkpoint",
     "list_models",
     "load_model",
+    "load_weights",
     "model_card",
 ]

@@ -89,6 +89,16 @@ def load_model(
     return _load(entry)
 
 
+def load_weights(weights: Path) -> LoadedModel:
+    """Load a weights file by its path, with the card beside it.
+
+    Unlike `load_model`, it finds imported weights even where bundled ones have the same name.
+    Raises CheckpointError if the file or its card is damaged or missing.
+    """
+    card = read_card(weights.with_suffix(".json"))
+    return _load(_Entry(card.model(), "imported", weights, card))
+
+
 def list_models() -> list[ModelInfo]:
     """Every model of the table, and every imported one, with the state of its weights."""
     return [

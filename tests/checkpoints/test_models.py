@@ -7,7 +7,7 @@ import pytest
 import torch
 from safetensors.torch import save_file
 
-from dinplug.checkpoints import list_models, load_model, model_card
+from dinplug.checkpoints import list_models, load_model, load_weights, model_card
 from dinplug.checkpoints.cards import LARGEST_CARD, read_card
 from dinplug.checkpoints.fitting import count_parameters, network_with
 from dinplug.checkpoints.folders import imported_folder, user_data_folder
@@ -191,3 +191,12 @@ def test_data_folder_is_the_platforms_unless_stated(
     monkeypatch.setattr("sys.platform", "darwin")
     monkeypatch.setenv("HOME", str(tmp_path))
     assert user_data_folder() == tmp_path / "Library" / "Application Support" / "dinplug"
+
+
+def test_imported_weights_load_by_path_beside_bundled_ones(bundled: Path) -> None:
+    ours, theirs = (IMDN(SMALL_IMDN) for _ in range(2))
+    put(bundled, "imdn-x2", SMALL_IMDN, ours)
+    file = put(imported_folder(), "imdn-x2", SMALL_IMDN, theirs)
+    assert load_weights(file).weights_sha256 != load_model("imdn-x2").weights_sha256
+    with pytest.raises(CheckpointError, match=r"missing\.json"):
+        load_weights(bundled / "missing.safetensors")
