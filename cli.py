@@ -17,6 +17,8 @@ from dinplug.batch.interrupt import Stop, leave_tidied, stop_on_signals
 from dinplug.batch.options import device_option, parse_factor, restoration_options
 from dinplug.batch.streams import prepare_streams
 from dinplug.batch.summary import for_display, printable
+from dinplug.commands.models_export import export_model
+from dinplug.commands.train import train
 from dinplug.errors import DinplugError, Interrupted, PhotoError, SetupError, UsageError
 
 # Commands import what they need themselves: torch alone takes seconds, and --help none of it.
@@ -373,6 +375,9 @@ def doctor() -> None:
     if any(finding.is_fault for finding in findings):
         raise SetupError("dinplug cannot work here; see the lines marked FAULT")
 
+
+main.add_command(train)
+models.add_command(export_model)
 
 if __name__ == "__main__":
     main()

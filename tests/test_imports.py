@@ -1,6 +1,7 @@
 """Imports go one way: a module sees its own layer's parts and what lies below."""
 
 import ast
+import sys
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -18,10 +19,13 @@ LAYERS = [
     {"imaging", "inference"},
     {"restoration", "evaluation", "listing", "doctor"},
     {"training"},
-    {"batch"},
+    {"batch", "hosts"},
+    {"commands"},
     {"cli"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
+IN_HOST = {"client", "launch", "manifest", "pixels", "protocol"}
+"""Modules of hosts that are copied into plugins: they import only each other, relatively."""
 SELF_CONTAINED = {"errors": set(), "imaging": {"errors"}}
 """Parts that need no more of dinplug than this, and so no torch."""
 
@@ -29,6 +33,11 @@ SELF_CONTAINED = {"errors": set(), "imaging": {"errors"}}
 def sources() -> list[Path]:
     """Every module of the product."""
     return [*sorted((ROOT / "dinplug").rglob("*.py")), ROOT / "cli.py"]
+
+
+def is_in_host(path: Path) -> bool:
+    """Whether a file is copied into the hosts' plugins."""
+    return path.parent == ROOT / "dinplug" / "hosts" and path.stem in IN_HOST
 
 
 def part_of(path: Path) -> str:
@@ -43,6 +52,8 @@ def imported_parts(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom):
+            if is_in_host(path) and node.level == 1:
+                continue
             assert node.level == 0, f"{path}: relative import"
             if node.module == "dinplug":
                 names = [f"dinplug.{alias.name}" for alias in node.names]
@@ -68,6 +79,19 @@ def test_imports_go_downwards(path: Path) -> None:
         assert LEVEL[imported] < LEVEL[part], f"{part} imports {imported}"
         if part in SELF_CONTAINED:
             assert imported in SELF_CONTAINED[part], f"{part} imports {imported}"
+
+
+@pytest.mark.parametrize("name", sorted(IN_HOST))
+def test_what_runs_in_a_host_imports_the_standard_library_only(name: str) -> None:
+    path = ROOT / "dinplug" / "hosts" / f"{name}.py"
+    for node in ast.walk(ast.parse(path.read_text("utf-8"))):
+        if isinstance(node, ast.ImportFrom) and node.level:
+            modules = [alias.name for alias in node.names] if not node.module else [node.module]
+            assert node.level == 1 and set(modules) <= IN_HOST, f"{name} imports {modules}"
+        elif isinstance(node, ast.ImportFrom):
+            assert (node.module or "").split(".")[0] in sys.stdlib_module_names
+        elif isinstance(node, ast.Import):
+            assert {alias.name.split(".")[0] for alias in node.names} <= sys.stdlib_module_names
 
 
 def test_kernels_import_nothing_of_dinplug() -> None:

@@ -27,10 +27,15 @@ _SHOW_CURSOR = b"\x1b[?25h"
 
 @dataclass
 class Stop:
-    """The user's wish to stop. `before_leaving` are run if the process must leave at once."""
+    """The user's wish to stop.
+
+    `before_leaving` are run if the process must leave at once, which is `grace` seconds after the
+    wish; work that would be lost by then may set more.
+    """
 
     _flag: threading.Event = field(default_factory=threading.Event)
     before_leaving: list[Callable[[], None]] = field(default_factory=list)
+    grace: float = GRACE_SECONDS
 
     def __call__(self) -> bool:
         """Tell whether to stop."""
@@ -52,7 +57,7 @@ def stop_on_signals(grace: float = GRACE_SECONDS) -> Iterator[Stop]:
     A second signal leaves at once. Outside the main thread, where signals cannot be received, the
     flag is never raised.
     """
-    stop = Stop()
+    stop = Stop(grace=grace)
     if threading.current_thread() is not threading.main_thread():
         yield stop
         return
@@ -60,9 +65,7 @@ def stop_on_signals(grace: float = GRACE_SECONDS) -> Iterator[Stop]:
     waking.setblocking(False)
     before = {number: signal.signal(number, _note) for number in _SIGNALS}
     descriptor = signal.set_wakeup_fd(waking.fileno(), warn_on_full_buffer=False)
-    watcher = threading.Thread(
-        target=_watch, args=(woken, stop, grace), name="interrupt", daemon=True
-    )
+    watcher = threading.Thread(target=_watch, args=(woken, stop), name="interrupt", daemon=True)
     watcher.start()
     try:
         yield stop
@@ -79,12 +82,12 @@ def _note(number: int, frame: FrameType | None) -> None:
     """Do nothing: that a handler exists makes Python write to the wake-up descriptor."""
 
 
-def _watch(woken: socket.socket, stop: Stop, grace: float) -> None:
-    """Wait for a signal; raise the flag; leave the process at the next one or after `grace`."""
+def _watch(woken: socket.socket, stop: Stop) -> None:
+    """Wait for a signal; raise the flag; leave at the next one or once the grace is over."""
     if not _receive_signal(woken):
         return
     stop.set()
-    woken.settimeout(grace)
+    woken.settimeout(stop.grace)
     try:
         left_in_time = not _receive_signal(woken)
     except TimeoutError:

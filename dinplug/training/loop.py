@@ -1,47 +1,33 @@
-"""The training loop: Adam on L1, averaged weights, checkpoints that resume bit for bit."""
+"""The training loop: averaged weights, a log, checkpoints that resume bit for bit."""
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Callable, Iterator
+from contextlib import closing, contextmanager
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Protocol
 
 import torch
 from torch import Tensor, nn
 
-from dinplug.errors import Interrupted, UsageError
+from dinplug.errors import Interrupted, SetupError, UsageError
 from dinplug.networks.din import DIN, initialise
 from dinplug.specs import build_network
+from dinplug.training.descent import Descent
+from dinplug.training.log import LogLine, RunLog
+from dinplug.training.pairs.numbered import NumberedPairs
+from dinplug.training.progress import View
+from dinplug.training.ranks import ALONE, Ranks
 from dinplug.training.recipe import Recipe
+from dinplug.training.schedule import rate_at
 from dinplug.training.state import TrainingState, Weights, load_state, save_state
 
-LogLine = dict[str, float | int]
-
 STATE_FILE = "state.pt"
-LOG_FILE = "log.jsonl"
 _LOG_EVERY = 50
 
-
-class Pairs(Protocol):
-    """Where batches come from; number n must always give the same batch."""
-
-    def batches(self, step: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        """Yield (degraded, clean), each (size, 3, H, W) in 0..1, from batch `step` on."""
-        ...
-
-
-def rate_at(recipe: Recipe, step: int) -> float:
-    """Learning rate of a step: linear warm-up, then a half cosine, or halvings."""
-    if step < recipe.warmup:
-        return recipe.rate * (step + 1) / recipe.warmup
-    if recipe.schedule == "halving":
-        return max(recipe.rate * 0.5 ** (step // recipe.halve_every), recipe.final_rate)
-    progress = (step - recipe.warmup) / max(recipe.steps - recipe.warmup, 1)
-    cosine = (1 + math.cos(math.pi * min(progress, 1.0))) / 2
-    return recipe.final_rate + (recipe.rate - recipe.final_rate) * cosine
+Validation = Callable[[nn.Module], LogLine]
 
 
 def fresh_network(recipe: Recipe) -> nn.Module:
@@ -55,6 +41,19 @@ def fresh_network(recipe: Recipe) -> nn.Module:
     return network
 
 
+@dataclass(frozen=True)
+class Limits:
+    """When a run ends before the recipe's last step.
+
+    Attributes:
+        minutes: time budget of this call; None for no limit.
+        stop: asked after every step; the run is saved and left once it says True.
+    """
+
+    minutes: float | None = None
+    stop: Callable[[], bool] = bool
+
+
 class Trainer:
     """One run in one folder: made fresh, or taken up where the folder's checkpoint left off.
 
@@ -64,141 +63,172 @@ class Trainer:
         start: weights to begin from instead of random ones, where name and shape agree: a network
             of another factor gives all but its upsampler; not for a folder that already holds a
             run.
+        ranks: the processes that train together; only the first one uses the folder.
 
     Raises:
         UsageError: the folder's run is of another network, or `start` does not fit.
         CheckpointError: the folder's checkpoint is damaged.
     """
 
-    def __init__(self, recipe: Recipe, folder: Path, start: Weights | None = None) -> None:
-        self.recipe = recipe
-        self.folder = folder
-        self.device = torch.device("cuda" if torch.cuda.is_available() else "cpu")
-        folder.mkdir(parents=True, exist_ok=True)
+    def __init__(
+        self, recipe: Recipe, folder: Path, start: Weights | None = None, ranks: Ranks = ALONE
+    ) -> None:
+        self.recipe, self.folder, self.ranks = recipe, folder, ranks
+        self.device = ranks.device
+        self.log = RunLog(folder)
         self.network = fresh_network(recipe).to(self.device)
-        self.optimiser = torch.optim.Adam(
-            self.network.parameters(), lr=recipe.rate, betas=recipe.betas
-        )
+        self.descent = Descent(recipe, list(self.network.parameters()), self.device.type)
         self.step, self.seconds = 0, 0.0
-        existing = folder / STATE_FILE
-        if existing.is_file():
-            if start is not None:
-                raise UsageError(f"{folder} already holds a run: resume it, or use a new folder")
-            self._take_up(load_state(existing), existing)
-        else:
-            if start is not None:
-                self._begin_from(start)
-            self.average = {
-                name: value.detach().clone() for name, value in self.network.state_dict().items()
-            }
+        self.losses: list[float] = []
+        if ranks.is_first:
+            folder.mkdir(parents=True, exist_ok=True)
+        # The others may be on machines that do not see this folder.
+        state = ranks.of_first(self._read_state)
+        if state is not None and start is not None:
+            raise UsageError(f"{folder} already holds a run: resume it, or use a new folder")
+        if start is not None:
+            self._begin_from(start)
+        self.average = {
+            name: value.detach().clone() for name, value in self.network.state_dict().items()
+        }
+        if state is not None:
+            self._take_up(state)
 
     def run(
         self,
-        pairs: Pairs,
-        minutes: float | None = None,
-        validate: Callable[[nn.Module], LogLine] | None = None,
-        report: Callable[[LogLine], None] | None = None,
+        pairs: NumberedPairs,
+        limits: Limits | None = None,
+        validate: Validation | None = None,
+        view: View | None = None,
     ) -> None:
-        """Train until the recipe's last step or until `minutes` are over, then save.
+        """Train until the recipe's last step or a limit, then save.
 
         Args:
-            pairs: the data.
-            minutes: time budget of this call; None for no limit.
-            validate: called with the network under its averaged weights every
-                `recipe.validate_every` steps; what it returns is logged.
-            report: called with each line of the log.
+            pairs: the data, of all processes together.
+            limits: what ends the run early.
+            validate: called in the first process with the network under its averaged weights
+                every `recipe.validate_every` steps; what it returns is logged.
+            view: shown how the run gets on.
 
         Raises:
-            Interrupted: Ctrl-C; the last checkpoint stands.
+            Interrupted: `limits.stop` said so; the run is saved.
+            SetupError: loss or gradient is no longer a number; the last checkpoint stands.
+            UsageError: the batch cannot be shared by the processes.
         """
-        end = math.inf if minutes is None else time.monotonic() + 60 * minutes
-        losses: list[float] = []
-        try:
-            for degraded, clean in pairs.batches(self.step, self.recipe.batch):
-                if self.step >= self.recipe.steps or time.monotonic() >= end:
+        limits, view = limits or Limits(), view or View()
+        end = math.inf if limits.minutes is None else time.monotonic() + 60 * limits.minutes
+        model = self.ranks.joined(self.network)
+        share, size = self.ranks.share(pairs, self.recipe.batch)
+        view.began(self.step, self.recipe.steps, end)
+        stopped = False
+        with closing(share.batches(self.step, size)) as batches:
+            while self.step < self.recipe.steps:
+                stopped = self.ranks.any(limits.stop())
+                if stopped or self.ranks.any(time.monotonic() >= end):
                     break
-                losses.append(self._train_on(degraded, clean))
-                if self.step % _LOG_EVERY == 0:
-                    self._log({"loss": sum(losses) / len(losses)}, report)
-                    losses.clear()
-                if validate is not None and self.step % self.recipe.validate_every == 0:
-                    self._log(self._validated(validate), report)
-                if self.step % self.recipe.checkpoint_every == 0:
-                    self.save()
-        except KeyboardInterrupt as error:
-            raise Interrupted(
-                f"stopped after step {self.step}; run again to go on from {self.folder}"
-            ) from error
+                self._train_on(model, *next(batches))
+                view.stepped(self.step, self.losses[-1])
+                if self.ranks.is_first:
+                    self._keep_records(validate, view)
         self.save()
+        if stopped:
+            view.interrupted(self.step, self.folder)
+            raise Interrupted(f"stopped after step {self.step}; {self.folder} goes on from there")
 
     def save(self) -> None:
-        """Write the checkpoint."""
+        """Write checkpoint, table and plot, in the first process."""
+        if not self.ranks.is_first:
+            return
         save_state(
             TrainingState(
                 self.step,
                 self.seconds,
                 self.network.state_dict(),
                 self.average,
-                self.optimiser.state_dict(),
+                self.descent.optimiser.state_dict(),
+                self.descent.scaler.state_dict(),
+                self.losses,
             ),
             self.folder / STATE_FILE,
         )
+        self.log.draw()
 
-    def _train_on(self, degraded: Tensor, clean: Tensor) -> float:
-        """Do one step; return its loss."""
+    def _train_on(self, model: nn.Module, degraded: Tensor, clean: Tensor) -> None:
+        """Do one step; note its loss, the mean over all processes."""
         began = time.monotonic()
-        for group in self.optimiser.param_groups:
-            group["lr"] = rate_at(self.recipe, self.step)
         degraded = degraded.to(self.device, memory_format=torch.channels_last)
-        clean = clean.to(self.device)
-        narrow = self.recipe.precision != "float32"
-        with torch.autocast(
-            self.device.type, getattr(torch, self.recipe.precision), enabled=narrow
-        ):
-            restored = self.network(degraded)
-        error = restored.float() - clean
-        loss = error.abs().mean() if self.recipe.loss == "l1" else error.square().mean()
-        self.optimiser.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip)
-        self.optimiser.step()
+        loss = self.descent.loss(model, degraded, clean.to(self.device))
+        value = self.ranks.mean(float(loss.detach()))
+        try:
+            if not math.isfinite(value):
+                raise SetupError("the loss is no longer a number")
+            self.descent.take(loss, rate_at(self.recipe, self.step))
+        except SetupError as error:
+            raise SetupError(
+                f"{error} in step {self.step + 1}; {self.folder / STATE_FILE} holds the last good "
+                "weights: go on from them with a smaller rate or clip"
+            ) from error
         self.step += 1
         # A short memory at first, so that the average forgets the random start.
         keep = min(self.recipe.ema, self.step / (self.step + 9))
-        for name, value in self.network.state_dict().items():
-            self.average[name].lerp_(value, 1 - keep)
+        for name, weight in self.network.state_dict().items():
+            self.average[name].lerp_(weight, 1 - keep)
         self.seconds += time.monotonic() - began
-        return float(loss.detach())
+        self.losses.append(value)
 
-    def _validated(self, validate: Callable[[nn.Module], LogLine]) -> LogLine:
+    def _keep_records(self, validate: Validation | None, view: View) -> None:
+        """Log, validate and save where it is time to."""
+        if self.step % _LOG_EVERY == 0:
+            self._note({"loss": sum(self.losses) / len(self.losses)}, view)
+            self.losses.clear()
+        if validate is not None and self.step % self.recipe.validate_every == 0:
+            with self._averaged():
+                scores = validate(self.network)
+            self._note(scores, view)
+            self.log.draw()
+        if self.step % self.recipe.checkpoint_every == 0:
+            self.save()
+
+    @contextmanager
+    def _averaged(self) -> Iterator[None]:
+        """The network under its averaged weights, in evaluation mode."""
         trained = {name: value.clone() for name, value in self.network.state_dict().items()}
         self.network.load_state_dict(self.average)
         self.network.eval()
-        line = validate(self.network)
-        self.network.train()
-        self.network.load_state_dict(trained)
-        return line
+        try:
+            yield
+        finally:
+            self.network.train()
+            self.network.load_state_dict(trained)
 
-    def _log(self, values: LogLine, report: Callable[[LogLine], None] | None) -> None:
+    def _note(self, values: LogLine, view: View) -> None:
         line: LogLine = {
             "step": self.step,
             "seconds": round(self.seconds, 1),
             "rate": rate_at(self.recipe, self.step - 1),
             **values,
         }
-        with (self.folder / LOG_FILE).open("a", encoding="utf-8") as log:
-            log.write(json.dumps(line) + "\n")
-        if report is not None:
-            report(line)
+        self.log.append(line)
+        view.logged(line)
 
-    def _take_up(self, state: TrainingState, file: Path) -> None:
+    def _read_state(self) -> TrainingState | None:
+        file = self.folder / STATE_FILE
+        return load_state(file) if file.is_file() else None
+
+    def _take_up(self, state: TrainingState) -> None:
         try:
             self.network.load_state_dict(state.network)
         except RuntimeError as error:
-            raise UsageError(f"{file} is of another network than the recipe's") from error
+            raise UsageError(
+                f"{self.folder / STATE_FILE} is of another network than the recipe's"
+            ) from error
         self.average = {name: value.to(self.device) for name, value in state.average.items()}
-        self.optimiser.load_state_dict(state.optimiser)
-        self.step, self.seconds = state.step, state.seconds
+        self.descent.optimiser.load_state_dict(state.optimiser)
+        if state.scaler:
+            self.descent.scaler.load_state_dict(state.scaler)
+        self.step, self.seconds, self.losses = state.step, state.seconds, list(state.losses)
+        if self.ranks.is_first:
+            self.log.forget_after(self.step)
 
     def _begin_from(self, weights: Weights) -> None:
         own = self.network.state_dict()

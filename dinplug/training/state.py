@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import pickle
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +26,8 @@ class TrainingState:
         network: weights being trained.
         average: their exponential moving average.
         optimiser: the optimiser's own state.
+        scaler: the state of the scale of float16 gradients; empty in other precisions.
+        losses: of the steps since the last line of the log.
     """
 
     step: int
@@ -33,6 +35,8 @@ class TrainingState:
     network: Weights
     average: Weights
     optimiser: dict[str, Any]
+    scaler: dict[str, Any] = field(default_factory=dict)
+    losses: list[float] = field(default_factory=list)
 
 
 def save_state(state: TrainingState, file: Path) -> None:

@@ -1,112 +1,142 @@
-"""The loop: it learns, resumes bit for bit, and survives being killed."""
+"""The loop: it learns, resumes bit for bit, and survives being stopped, crashed and killed."""
 
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 from torch import Tensor, nn
 
-from dinplug.errors import CheckpointError, Interrupted, UsageError
-from dinplug.networks.din import DINSpec
-from dinplug.training.loop import LOG_FILE, STATE_FILE, LogLine, Trainer, rate_at
-from dinplug.training.recipe import Precision, Recipe
+from dinplug.errors import CheckpointError, Interrupted, ReadError, SetupError, UsageError
+from dinplug.networks.imdn import IMDNSpec
+from dinplug.training import loop
+from dinplug.training.log import LINES, LogLine
+from dinplug.training.loop import STATE_FILE, Limits, Trainer
+from dinplug.training.pairs.numbered import F32
+from dinplug.training.progress import View
+from dinplug.training.recipe import Loss, Precision
 from dinplug.training.state import load_state, save_state
+from tests.training.tiny_runs import NETWORKS, TINY, Veil, recipe_for, same, veil_for
 
-TINY = Recipe(
-    task="dehaze",
-    network=DINSpec(strided=True, branches=2, depth=1, blocks=1, features=8, growth=4),
-    seed=1,
-    steps=12,
-    batch=2,
-    crop=32,
-    classes=(),
-    interiors=0.0,
-    skies=0.0,
-    landscapes=0,
-    landscape_share=0.0,
-    rate=2e-3,
-    final_rate=2e-4,
-    warmup=2,
-    clip=1.0,
-    ema=0.9,
-    precision="float32",
-    checkpoint_every=4,
-    validate_every=4,
-)
+ROOT = Path(__file__).resolve().parents[2]
 
 
-class Veil:
-    """Batch n: random pictures under a grey veil of half strength."""
+@dataclass(frozen=True)
+class BrokenVeil(Veil):
+    """Pairs of which number `broken` is no picture, or an error."""
 
-    def batches(self, step: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        while True:
-            generator = torch.Generator().manual_seed(step)
-            clean = torch.rand(size, 3, 1, 1, generator=generator).expand(-1, -1, 32, 32)
-            yield 0.5 * clean + 0.4, clean.contiguous()
-            step += 1
+    broken: int = 0
+    value: float | None = None
 
-
-class Unplugged(Veil):
-    """The same, but Ctrl-C comes in its fifth batch."""
-
-    def batches(self, step: int, size: int) -> Iterator[tuple[Tensor, Tensor]]:
-        for number, batch in enumerate(super().batches(step, size)):
-            if number == 5:
-                raise KeyboardInterrupt
-            yield batch
+    def pair(self, number: int) -> tuple[F32, F32]:
+        degraded, clean = super().pair(number)
+        if number != self.broken:
+            return degraded, clean
+        if self.value is None:
+            raise ReadError("a photo went away")
+        return np.full_like(degraded, self.value), clean
 
 
-def same(one: dict[str, Tensor], other: dict[str, Tensor]) -> bool:
-    return one.keys() == other.keys() and all(torch.equal(one[k], other[k]) for k in one)
+class StopAfter(View):
+    """Says stop once `step` is done."""
+
+    def __init__(self, step: int) -> None:
+        self.last, self.done = step, 0
+
+    def stepped(self, step: int, loss: float) -> None:
+        self.done = step
+
+    def __call__(self) -> bool:
+        return self.done >= self.last
+
+
+def log_of(folder: Path) -> list[LogLine]:
+    """The log without the times."""
+    lines = [json.loads(line) for line in (folder / LINES).read_text("utf-8").splitlines()]
+    return [{name: line[name] for name in line if name != "seconds"} for line in lines]
 
 
 def test_loss_goes_down(tmp_path: Path) -> None:
-    trainer = Trainer(replace(TINY, steps=300, rate=1e-2), tmp_path)
-    trainer.run(Veil())
-    lines = [json.loads(line) for line in (tmp_path / LOG_FILE).read_text().splitlines()]
+    recipe = replace(TINY, steps=300, rate=1e-2)
+    Trainer(recipe, tmp_path).run(veil_for(recipe))
+    lines = log_of(tmp_path)
     assert [line["step"] for line in lines] == list(range(50, 301, 50))
     assert lines[-1]["loss"] < 0.65 * lines[0]["loss"]
 
 
+@pytest.mark.parametrize("loss", ["l1", "l2"])
 @pytest.mark.parametrize("precision", ["float32", "bfloat16"])
-def test_a_resumed_run_equals_an_uninterrupted_one(tmp_path: Path, precision: Precision) -> None:
-    recipe = replace(TINY, precision=precision)
-    whole = Trainer(recipe, tmp_path / "whole")
-    whole.run(Veil())
+@pytest.mark.parametrize("network", NETWORKS)
+def test_a_resumed_run_equals_an_uninterrupted_one(
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    network: str,
+    precision: Precision,
+    loss: Loss,
+) -> None:
+    compare_whole_with_parts(tmp_path, monkeypatch, network, precision, loss)
 
+
+def test_the_scale_of_float16_is_resumed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    compare_whole_with_parts(tmp_path, monkeypatch, "imdn", "float16", "l1")
+    state = load_state(tmp_path / "parts" / STATE_FILE)
+    # Every step without overflow counts towards the next doubling of the scale.
+    assert state.scaler["_growth_tracker"] == 6
+    assert load_state(tmp_path / "whole" / STATE_FILE).scaler == state.scaler
+
+
+def compare_whole_with_parts(
+    folder: Path,
+    monkeypatch: pytest.MonkeyPatch,
+    network: str,
+    precision: Precision,
+    loss: Loss,
+) -> None:
+    """Train without a break, and with a crash after 3 steps and a stop after 5."""
+    monkeypatch.setattr(loop, "_LOG_EVERY", 3)
+    recipe = replace(recipe_for(NETWORKS[network]), precision=precision, loss=loss)
+    pairs = veil_for(recipe)
+    Trainer(recipe, folder / "whole").run(pairs)
+
+    crashing = BrokenVeil(pairs.crop, pairs.scale, broken=3 * recipe.batch)
+    with pytest.raises(ReadError):
+        Trainer(recipe, folder / "parts").run(crashing)
+    second = Trainer(recipe, folder / "parts")
+    assert second.step == 2
+    stop = StopAfter(5)
     with pytest.raises(Interrupted, match="after step 5"):
-        Trainer(recipe, tmp_path / "parts").run(Unplugged())
-    resumed = Trainer(recipe, tmp_path / "parts")
-    assert resumed.step == 4
-    resumed.run(Veil())
+        second.run(pairs, Limits(stop=stop), view=stop)
+    third = Trainer(recipe, folder / "parts")
+    assert third.step == 5
+    third.run(pairs)
 
-    one, other = (load_state(tmp_path / part / STATE_FILE) for part in ("whole", "parts"))
-    assert one.step == other.step == 12
+    one, other = (load_state(folder / part / STATE_FILE) for part in ("whole", "parts"))
+    assert one.step == other.step == 6
     assert same(one.network, other.network)
     assert same(one.average, other.average)
     moments = [state.optimiser["state"] for state in (one, other)]
     assert all(same(moments[0][key], moments[1][key]) for key in moments[0])
+    assert log_of(folder / "whole") == log_of(folder / "parts")
 
 
+@pytest.mark.skipif(os.name != "posix", reason="SIGKILL is of Unix")
 def test_a_kill_loses_nothing_older_than_the_last_checkpoint(tmp_path: Path) -> None:
     code = (
         "import sys; sys.path.insert(0, sys.argv[1])\n"
-        "from pathlib import Path\n"
         "from dataclasses import replace\n"
-        "from tests.training.test_loop import TINY, Trainer, Veil\n"
-        "recipe = replace(TINY, steps=10**6, checkpoint_every=1, validate_every=10**6)\n"
-        "Trainer(recipe, Path(sys.argv[2])).run(Veil())\n"
+        "from pathlib import Path\n"
+        "from tests.training.test_loop import TINY, Trainer, veil_for\n"
+        "recipe = replace(TINY, steps=10**6, checkpoint_every=1)\n"
+        "Trainer(recipe, Path(sys.argv[2])).run(veil_for(recipe))\n"
     )
-    root = Path(__file__).resolve().parents[2]
     process = subprocess.Popen(
-        [sys.executable, "-c", code, str(root), str(tmp_path)],
+        [sys.executable, "-c", code, str(ROOT), str(tmp_path)],
         env=os.environ | {"OMP_NUM_THREADS": "1"},
     )
     try:
@@ -117,49 +147,102 @@ def test_a_kill_loses_nothing_older_than_the_last_checkpoint(tmp_path: Path) -> 
             if state.is_file():
                 seen = load_state(state).step
     finally:
-        process.send_signal(signal.SIGTERM if os.name == "nt" else signal.SIGKILL)
+        process.send_signal(signal.SIGKILL)
         process.wait()
-    trainer = Trainer(TINY, tmp_path)
-    assert trainer.step >= seen
+    assert Trainer(TINY, tmp_path).step >= seen
 
 
 def test_no_minutes_train_nothing_but_leave_a_checkpoint(tmp_path: Path) -> None:
-    Trainer(TINY, tmp_path).run(Veil(), minutes=0)
+    Trainer(TINY, tmp_path).run(veil_for(TINY), Limits(minutes=0))
     assert load_state(tmp_path / STATE_FILE).step == 0
 
 
 def test_validation_sees_averaged_weights_and_leaves_the_trained_ones(tmp_path: Path) -> None:
-    trainer = Trainer(replace(TINY, steps=4), tmp_path)
+    trainer = Trainer(replace(TINY, steps=2), tmp_path)
     seen: list[dict[str, Tensor]] = []
 
     def look(network: nn.Module) -> LogLine:
         seen.append({k: v.clone() for k, v in network.state_dict().items()})
-        return {"psnr": 1.0}
+        assert not network.training
+        return {"psnr": 1.0, "input_psnr": 0.5, "ssim": 0.1}
 
-    trainer.run(Veil(), validate=look)
+    trainer.run(veil_for(TINY), validate=look)
     state = load_state(tmp_path / STATE_FILE)
     assert len(seen) == 1
     assert same(seen[0], state.average)
     assert not same(state.average, state.network)
+    assert trainer.network.training
+    assert log_of(tmp_path)[-1]["psnr"] == 1.0
+    assert "<svg" in (tmp_path / "log.svg").read_text("utf-8")
+
+
+def test_the_average_forgets_by_the_recipes_decay(tmp_path: Path) -> None:
+    trainer = Trainer(replace(TINY, ema=0.5, warmup=0), tmp_path)
+    expected = {name: value.clone() for name, value in trainer.network.state_dict().items()}
+    weights: list[dict[str, Tensor]] = []
+
+    class Watch(View):
+        def stepped(self, step: int, loss: float) -> None:
+            weights.append({k: v.clone() for k, v in trainer.network.state_dict().items()})
+
+    trainer.run(veil_for(TINY), view=Watch())
+    for number, state in enumerate(weights, 1):
+        keep = min(0.5, number / (number + 9))
+        for name, value in state.items():
+            expected[name] = keep * expected[name] + (1 - keep) * value
+    for name, value in trainer.average.items():
+        # Six sums of two products each, at weights of at most a few units.
+        assert torch.allclose(value, expected[name], rtol=0, atol=6 * 4 * 2**-23), name
+
+
+@pytest.mark.parametrize("number", [float("nan"), float("inf")])
+def test_a_loss_that_is_no_number_keeps_the_last_good_checkpoint(
+    tmp_path: Path, number: float
+) -> None:
+    pairs = BrokenVeil(broken=3 * TINY.batch, value=number)
+    with pytest.raises(SetupError, match=r"no longer a number in step 4; .*state\.pt") as raised:
+        Trainer(TINY, tmp_path).run(pairs)
+    assert "\n" not in str(raised.value)
+    state = load_state(tmp_path / STATE_FILE)
+    assert state.step == 2
+    assert all(value.isfinite().all() for value in state.network.values())
 
 
 def test_the_untrained_network_is_the_identity(tmp_path: Path) -> None:
-    hazy, _ = next(Veil().batches(0, 2))
+    hazy, _ = Veil().batch(0, 2)
     with torch.inference_mode():
         assert torch.equal(Trainer(TINY, tmp_path).network(hazy), hazy)
 
 
 def test_starting_weights_are_taken_only_by_a_new_run(tmp_path: Path) -> None:
-    Trainer(TINY, tmp_path / "first").run(Veil())
+    Trainer(TINY, tmp_path / "first").run(veil_for(TINY))
     weights = load_state(tmp_path / "first" / STATE_FILE).average
     second = Trainer(TINY, tmp_path / "second", weights)
     assert second.step == 0
     assert same(dict(second.network.state_dict()), weights)
+    assert same(second.average, weights)
     with pytest.raises(UsageError, match="already holds a run"):
         Trainer(TINY, tmp_path / "first", weights)
-    wider = replace(TINY, network=replace(TINY.network, features=12))
+    wider = replace(TINY, network=NETWORKS["imdn"])
     with pytest.raises(UsageError, match="another network"):
         Trainer(wider, tmp_path / "third", weights)
+
+
+def test_another_factor_gives_all_but_its_upsampler(tmp_path: Path) -> None:
+    doubling, tripling = (recipe_for(IMDNSpec(scale, features=16, blocks=1)) for scale in (2, 3))
+    weights = Trainer(doubling, tmp_path / "x2").average
+    fresh = Trainer(replace(tripling, seed=9), tmp_path / "fresh").average
+    begun = Trainer(replace(tripling, seed=9), tmp_path / "x3", weights).average
+    changed = {name for name, value in begun.items() if value.shape != weights[name].shape}
+    assert changed and all("upsampler" in name for name in changed)
+    for name, value in begun.items():
+        assert torch.equal(value, (fresh if name in changed else weights)[name]), name
+
+
+def test_a_folder_of_another_network_is_refused(tmp_path: Path) -> None:
+    Trainer(TINY, tmp_path).run(veil_for(TINY), Limits(minutes=0))
+    with pytest.raises(UsageError, match=r"state\.pt is of another network"):
+        Trainer(recipe_for(NETWORKS["imdn"]), tmp_path)
 
 
 def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
@@ -170,17 +253,19 @@ def test_a_damaged_checkpoint_is_named(tmp_path: Path) -> None:
 
 def test_states_come_back_as_they_were_saved(tmp_path: Path) -> None:
     trainer = Trainer(TINY, tmp_path)
-    trainer.run(Veil())
+    trainer.run(veil_for(TINY))
     state = load_state(tmp_path / STATE_FILE)
     save_state(state, tmp_path / "copy.pt")
     assert same(load_state(tmp_path / "copy.pt").average, state.average)
     assert not list(tmp_path.glob("*.part"))
 
 
-def test_the_rate_rises_then_falls_to_its_end() -> None:
-    recipe = replace(TINY, steps=100, warmup=10)
-    rates = [rate_at(recipe, step) for step in range(101)]
-    assert rates[0] == pytest.approx(recipe.rate / 10)
-    assert max(rates) == pytest.approx(recipe.rate)
-    assert rates[100] == pytest.approx(recipe.final_rate)
-    assert rates[10:] == sorted(rates[10:], reverse=True)
+def test_a_state_without_scale_and_losses_is_taken_up(tmp_path: Path) -> None:
+    """Runs from before these were kept go on."""
+    Trainer(TINY, tmp_path).run(veil_for(TINY), Limits(minutes=0))
+    content = torch.load(tmp_path / STATE_FILE, weights_only=True)
+    del content["scaler"], content["losses"]
+    torch.save(content, tmp_path / STATE_FILE)
+    trainer = Trainer(TINY, tmp_path)
+    trainer.run(veil_for(TINY))
+    assert trainer.step == 6

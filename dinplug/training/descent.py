@@ -1,0 +1,66 @@
+"""One step of training: loss, gradients in the wanted precision, clipping, Adam."""
+
+from __future__ import annotations
+
+import math
+
+import torch
+from torch import Tensor, nn
+
+from dinplug.errors import SetupError
+from dinplug.training.recipe import Loss, Recipe
+
+Parameters = list[nn.Parameter]
+
+
+class Descent:
+    """Adam under mixed precision.
+
+    Convolutions run in the recipe's precision, weights and loss are float32. With float16 the
+    loss is scaled up before gradients are taken, so that small ones do not vanish; the scale is
+    halved and the step left out whenever a gradient overflows (Micikevicius et al., Mixed
+    Precision Training, ICLR 2018).
+
+    Args:
+        recipe: rate, betas, clip, loss, precision.
+        parameters: what is trained; some may never get a gradient.
+        device: "cpu" or "cuda".
+    """
+
+    def __init__(self, recipe: Recipe, parameters: Parameters, device: str) -> None:
+        self.recipe = recipe
+        self.device = device
+        self.parameters = parameters
+        self.optimiser = torch.optim.Adam(parameters, lr=recipe.rate, betas=recipe.betas)
+        self.scaler = torch.amp.GradScaler(device, enabled=recipe.precision == "float16")
+
+    def loss(self, network: nn.Module, degraded: Tensor, clean: Tensor) -> Tensor:
+        """Restore (N, 3, H, W) in the recipe's precision; the loss is float32."""
+        narrow = self.recipe.precision != "float32"
+        with torch.autocast(self.device, getattr(torch, self.recipe.precision), enabled=narrow):
+            restored = network(degraded)
+        return difference(self.recipe.loss, restored.float(), clean)
+
+    def take(self, loss: Tensor, rate: float) -> None:
+        """Go one step down from `loss` at the learning rate `rate`.
+
+        Raises:
+            SetupError: a gradient is not finite, and not because of the scale; no weight has
+                changed then.
+        """
+        for group in self.optimiser.param_groups:
+            group["lr"] = rate
+        self.optimiser.zero_grad(set_to_none=True)
+        self.scaler.scale(loss).backward()  # type: ignore[no-untyped-call]
+        self.scaler.unscale_(self.optimiser)
+        norm = float(nn.utils.clip_grad_norm_(self.parameters, self.recipe.clip))
+        if not math.isfinite(norm) and self.scaler.get_scale() <= 1:
+            raise SetupError("the gradient is no longer finite")
+        self.scaler.step(self.optimiser)
+        self.scaler.update()
+
+
+def difference(kind: Loss, restored: Tensor, clean: Tensor) -> Tensor:
+    """Mean absolute ("l1") or mean squared ("l2") difference of two (N, 3, H, W)."""
+    error = restored - clean
+    return error.abs().mean() if kind == "l1" else error.square().mean()
