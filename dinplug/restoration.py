@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import copy
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,11 +52,16 @@ class Restorer:
     def __init__(self, model: LoadedModel, options: RestoreOptions | None = None) -> None:
         self.model = model
         self.options = options or RestoreOptions()
+        self.check_options()
+        self.runner = NetworkRunner(model.network, self.options)
+
+    def check_options(self) -> None:
+        """Raise UsageError for a strength outside 0..1 or a factor the model has no use for."""
         if not 0 <= self.options.strength <= 1:
             raise UsageError(f"strength is between 0 and 1, not {self.options.strength:g}")
-        if self.options.factor is not None and not model.any_factor:
-            raise UsageError(f"{model.name} takes no factor of its own: choose imdn-as for that")
-        self.runner = NetworkRunner(model.network, self.options)
+        if self.options.factor is not None and not self.model.any_factor:
+            name = self.model.name
+            raise UsageError(f"{name} takes no factor of its own: choose imdn-as for that")
 
     @property
     def scale(self) -> float:
@@ -70,6 +77,19 @@ class Restorer:
         """How a photo of `width` x `height` pixels will run; UsageError if it cannot fit."""
         return self.runner.plan(*self.enlarged_size(height, width))
 
+    def adjusted(self, **changes: Any) -> Restorer:
+        """The same loaded network under other options; nothing is loaded or folded again.
+
+        Raises ValueError for `device` and `reference`, which decide how a network is loaded.
+        """
+        if {"device", "reference"} & set(changes):
+            raise ValueError("another device or the reference need a restorer of their own")
+        other = copy.copy(self)
+        other.runner = copy.copy(self.runner)
+        other.options = other.runner.options = replace(self.options, **changes)
+        other.check_options()
+        return other
+
     def restore_pixels(
         self,
         rgb: F32Image,
@@ -81,21 +101,43 @@ class Restorer:
 
         Networks see values within 0..1; what lies outside is added back to their result.
         """
-        image = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
-        if self.options.factor is not None:
-            image = resize(image, self.enlarged_size(*image.shape[-2:]))
+        full = self.at_full_strength(rgb, on_progress=on_progress, should_stop=should_stop)
+        return self.blended(rgb, full)
+
+    def at_full_strength(
+        self,
+        rgb: F32Image,
+        *,
+        on_progress: OnProgress | None = None,
+        should_stop: ShouldStop | None = None,
+    ) -> F32Image:
+        """What `restore_pixels` returns at strength 1, whatever the options' strength."""
+        image = self._enlarged(rgb)
         seen = image
         if image.amin() < 0 or image.amax() > 1:
             seen = image.clamp(0, 1)
         with torch.inference_mode():
             restored = self.runner.run(seen, on_progress, should_stop)
-            size = (restored.shape[-2], restored.shape[-1])
             if seen is not image:
-                restored += resize(image - seen, size)
-            strength = self.options.strength
-            if strength < 1:
-                restored = torch.lerp(resize(image, size), restored, strength)
-        return np.ascontiguousarray(restored[0].permute(1, 2, 0).numpy())
+                restored += resize(image - seen, restored.shape[-2:])
+        return as_picture(restored)
+
+    def blended(self, rgb: F32Image, full: F32Image) -> F32Image:
+        """Blend `full`, the result at full strength, with the original `rgb` by the strength."""
+        strength = self.options.strength
+        if strength == 1:
+            return full
+        with torch.inference_mode():
+            restored = torch.from_numpy(full).permute(2, 0, 1)[None]
+            image = resize(self._enlarged(rgb), restored.shape[-2:])
+            return as_picture(torch.lerp(image, restored, strength))
+
+    def _enlarged(self, rgb: F32Image) -> Tensor:
+        """The pixels as (1, 3, H, W), enlarged by `factor` where there is one."""
+        image = torch.from_numpy(np.ascontiguousarray(rgb)).permute(2, 0, 1)[None]
+        if self.options.factor is not None:
+            image = resize(image, self.enlarged_size(*image.shape[-2:]))
+        return image
 
     def restore_photo(
         self,
@@ -105,7 +147,12 @@ class Restorer:
         should_stop: ShouldStop | None = None,
     ) -> Photo:
         """Restore a photo's colours; its alpha is kept, and resized with them."""
-        rgb = self.restore_pixels(photo.rgb, on_progress=on_progress, should_stop=should_stop)
+        full = self.at_full_strength(photo.rgb, on_progress=on_progress, should_stop=should_stop)
+        return self.finished(photo, full)
+
+    def finished(self, photo: Photo, full: F32Image) -> Photo:
+        """The restored photo, where `full` is the result for its colours at full strength."""
+        rgb = self.blended(photo.rgb, full)
         alpha = photo.alpha
         if alpha is not None and alpha.shape != rgb.shape[:2]:
             planes = resize(torch.from_numpy(alpha)[None, None], rgb.shape[:2])
@@ -118,6 +165,11 @@ class Restorer:
             dinplug.__version__,
         )
         return photo.restored(rgb, alpha, provenance=provenance)
+
+
+def as_picture(planes: Tensor) -> F32Image:
+    """Planes (1, 3, H, W) as pixels (H, W, 3)."""
+    return np.ascontiguousarray(planes[0].permute(1, 2, 0).numpy())
 
 
 def resize(planes: Tensor, size: tuple[int, ...]) -> Tensor:

@@ -1,11 +1,9 @@
 """The table of models: complete, buildable, and the source of the manifest."""
 
 import json
-from pathlib import Path
 
 import pytest
 
-import dinplug
 from dinplug.checkpoints.fitting import count_parameters
 from dinplug.networks.din import DINSpec
 from dinplug.networks.imdn import IMDNSpec
@@ -14,15 +12,12 @@ from dinplug.specs import (
     FAMILIES,
     MODELS,
     PROTOCOLS,
-    TASK_TITLES,
     Task,
     family_of,
     same_network,
     spec_fields,
     spec_from_fields,
 )
-
-MANIFEST = Path(__file__).resolve().parents[1] / "plugin_manifest.json"
 
 
 @pytest.mark.parametrize("name", MODELS)
@@ -87,19 +82,3 @@ def test_families_are_told_apart() -> None:
     for spec in (DINSpec(), IMDNSpec(), MSFINSpec()):
         assert FAMILIES[family_of(spec).name].spec is type(spec)
     assert same_network(DINSpec(features=63)) is None
-
-
-def test_manifest_agrees_with_the_table() -> None:
-    manifest = json.loads(MANIFEST.read_text("utf-8"))
-    assert manifest["name"] == "dinplug"
-    assert manifest["version"] == dinplug.__version__
-    assert manifest["tasks"] == [
-        {
-            "id": task.value,
-            "title": TASK_TITLES[task],
-            "scales": sorted(
-                {m.scale for m in MODELS.values() if m.task == task and not m.any_factor}
-            ),
-        }
-        for task in Task
-    ]

@@ -25,6 +25,7 @@ from dinplug.imaging.photo import (
     PhotoInfo,
     Samples,
     Source,
+    Transfer,
 )
 from dinplug.imaging.quiet import one_line, quiet_libraries
 
@@ -65,7 +66,7 @@ def read_photo(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int | Non
         try:
             kind = _kind(path)
             decoded = _decode(path, kind, limits)
-            photo = _photo(path, kind, decoded)
+            photo = photo_of(path, kind, decoded)
         except UnreadableError as error:
             raise ReadError(f"{path}: {error}") from error
         except _FAILURES as error:
@@ -142,7 +143,14 @@ def _decode(path: Path, kind: Kind, limits: Limits) -> Decoded:
     return tiff.read_tiff(path, limits)
 
 
-def _photo(path: Path, kind: Kind, decoded: Decoded) -> Photo:
+def photo_of(
+    path: Path, kind: Kind, decoded: Decoded, *, transfer: Transfer | None = None
+) -> Photo:
+    """Make a photo of decoded samples: upright, display-encoded, unseen pixels set aside.
+
+    `transfer` says whether the samples are linear light; None leaves that to the profile, and
+    takes floats without one for linear.
+    """
     notes = list(decoded.warnings)
     profile = _checked_profile(decoded, notes)
     alpha = None
@@ -152,6 +160,8 @@ def _photo(path: Path, kind: Kind, decoded: Decoded) -> Photo:
     linear = decoded.linear or (profile is not None and profiles.is_linear(profile))
     if decoded.sample == "float" and profile is None and decoded.model != "lab":
         linear = True
+    if transfer is not None:
+        linear = transfer == "linear"
     rgb, model, profile = _rgb(decoded, alpha, profile, linear=linear, notes=notes)
     rgb = np.ascontiguousarray(pixels.upright(rgb, decoded.orientation))
     if alpha is not None:
