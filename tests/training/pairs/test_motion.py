@@ -1,0 +1,36 @@
+"""Blurred pairs: numbered, repeatable, in range, aligned."""
+
+from pathlib import Path
+
+import numpy as np
+
+from dinplug.training.pairs.motion import MotionPairs
+from tests.training.pairs.contract import (
+    check_alignment,
+    check_numbering,
+    check_shape_and_range,
+)
+
+
+def test_shape_and_range(photos: list[Path]) -> None:
+    check_shape_and_range(MotionPairs(photos, 64, 5), 64, 64)
+
+
+def test_numbering(photos: list[Path]) -> None:
+    check_numbering(lambda seed: MotionPairs(photos, 64, seed))
+
+
+def test_alignment(photos: list[Path]) -> None:
+    check_alignment(MotionPairs(photos, 64, 5))
+
+
+def test_blur_takes_detail_away_and_none_leaves_it(photos: list[Path]) -> None:
+    pairs = MotionPairs(photos, 64, 5)
+    kept = []
+    for number in range(60):
+        blurred, sharp = (np.diff(side, axis=0).var() for side in pairs.pair(number))
+        kept.append(float(blurred / sharp))
+    # Averaging cannot sharpen; noise of a camera and JPEG may add a little.
+    assert max(kept) < 1.1
+    assert sum(k < 0.9 for k in kept) > 30
+    assert sum(k > 0.9 for k in kept) > 3
