@@ -11,8 +11,9 @@ FOLDER = Path(str(resources.files("dinplug.training") / "recipes"))
 
 
 def recipe_names() -> list[str]:
-    """Names of the recipes that come along, sorted."""
-    return sorted(file.stem for file in FOLDER.glob("*.toml"))
+    """Names of the recipes that come along, sorted; with their folder if they are in one."""
+    files = sorted(FOLDER.rglob("*.toml"), key=lambda file: (len(file.parts), file))
+    return [file.relative_to(FOLDER).with_suffix("").as_posix() for file in files]
 
 
 def find_recipe(wish: str) -> Path:
@@ -22,7 +23,7 @@ def find_recipe(wish: str) -> Path:
         UsageError: there is neither.
     """
     path = Path(wish)
-    if path.suffix == ".toml" or path.is_file() or path.name != wish:
+    if path.suffix == ".toml" or path.is_file():
         return path
     if wish not in recipe_names():
         raise UsageError(
