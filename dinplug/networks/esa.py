@@ -95,7 +95,8 @@ def sample(position: int, fine: int, coarse: int) -> tuple[int, Fraction]:
 
 def resample_side(x: Tensor, dim: int, window: Span, coarse: int) -> Tensor:
     """Resize one side of `x`, which holds what `ResampledRead` spans, to `window`."""
-    start = sample(window.start, window.length, coarse)[0]
+    # The first sample of a whole side is clamped to the first pixel, whatever the sizes.
+    start = sample(window.start, window.length, coarse)[0] if window.start > 0 else 0
     # In whole numbers: float32 positions would be off by 1e-4 pixels in a large picture.
     doubled = (2 * torch.arange(window.start, window.stop) + 1) * coarse - window.length
     doubled = doubled.clamp_(min=0)

@@ -56,7 +56,10 @@ class SubPixelConv(nn.Module):
 
 def enlarge(image: Tensor, factor: int, mode: str = "bilinear") -> Tensor:
     """Enlarge (N, C, H, W) by a whole factor, corners not aligned; `mode` bilinear or bicubic."""
-    return F.interpolate(image, scale_factor=factor, mode=mode, align_corners=False)
+    # The size, not the factor: torch's bicubic with a factor sizes its result by a float.
+    height, width = image.shape[-2:]
+    size = (factor * height, factor * width)
+    return F.interpolate(image, size=size, mode=mode, align_corners=False)
 
 
 ENLARGE_REACH = {"bilinear": 1, "bicubic": 2}

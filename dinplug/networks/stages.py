@@ -22,6 +22,8 @@ from typing import Literal
 import torch
 from torch import Tensor, nn
 
+from dinplug import ops
+
 StatisticsKind = Literal["mean", "moments"]
 
 
@@ -33,10 +35,11 @@ class Grid:
 
     def size(self, length: int) -> int:
         """Pixels along one side of this grid where the input has `length`."""
-        exact = length * self.scale
-        if exact.denominator != 1:
+        # In whole numbers, which may be an exporter's symbols where a Fraction may not.
+        finer, coarser = self.scale.numerator, self.scale.denominator
+        if length * finer % coarser != 0:
             raise ValueError(f"a side of {length} has no whole size at scale {self.scale}")
-        return int(exact)
+        return length * finer // coarser
 
     def step_to(self, finer: Grid) -> int:
         """Pixels of `finer` that one pixel of this grid covers along a side."""
@@ -121,11 +124,9 @@ class Statistics:
     @staticmethod
     def of(feature_map: Tensor, kind: StatisticsKind) -> Statistics:
         """Gather differentiably from a whole map (N, C, H, W)."""
-        mean = feature_map.mean(dim=(2, 3))
         if kind == "mean":
-            return Statistics(mean)
-        centred = feature_map - mean[:, :, None, None]
-        return Statistics(mean, centred.square().mean(dim=(2, 3)))
+            return Statistics(ops.channel_means([feature_map])[:, 0])
+        return Statistics(*ops.channel_moments(feature_map).unbind(dim=1))
 
 
 @dataclass(frozen=True)
