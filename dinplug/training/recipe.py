@@ -30,15 +30,17 @@ class HazeData:
         skies: share of photos, 0..1, that are given a skyline.
         landscapes: how many landscapes to render and cut pairs from.
         landscape_share: share of pairs, 0..1, cut from rendered landscapes.
+        clear: share of pairs, 0..1, without haze, so that clear photos stay as they are.
     """
 
     interiors: float = 0.0
     skies: float = 0.0
     landscapes: int = 0
     landscape_share: float = 0.0
+    clear: float = 1 / 6
 
     def __post_init__(self) -> None:
-        shares = (self.interiors, self.skies, self.landscape_share)
+        shares = (self.interiors, self.skies, self.landscape_share, self.clear)
         if not all(0 <= share <= 1 for share in shares) or self.interiors + shares[2] > 1:
             raise ValueError("shares are between 0 and 1, and together at most 1")
         if self.landscape_share > 0 and self.landscapes < 1:

@@ -75,11 +75,18 @@ def _photo_pairs(
         return MotionPairs(photos, recipe.crop, seed)
     assert isinstance(data, HazeData)
     if cache is None:
-        return HazePairs(photos, recipe.crop, seed, skies=data.skies)
+        return HazePairs(photos, recipe.crop, seed, skies=data.skies, clear=data.clear)
     pool = None
     if data.landscape_share > 0:
         cache.mkdir(parents=True, exist_ok=True)
         pool = landscape_pool(cache / "landscapes.npz", data.landscapes, recipe.seed)
     return HazePairs(
-        photos, recipe.crop, seed, data.interiors, data.skies, pool, data.landscape_share
+        photos,
+        recipe.crop,
+        seed,
+        data.interiors,
+        data.skies,
+        pool,
+        data.landscape_share,
+        data.clear,
     )
