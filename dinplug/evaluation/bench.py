@@ -78,6 +78,11 @@ class ScoredInput:
         """Pixels a side that do not count: one factor in super-resolution."""
         return self.scale if self.task is Task.SR else 0
 
+    @property
+    def mean(self) -> Score:
+        """The means of PSNR and SSIM."""
+        return _mean(self.scores)
+
 
 def score_input(task: Task, scale: int, samples: Sequence[Sample]) -> ScoredInput:
     """Score pictures as they are given; ValueError for pictures below 11 pixels a side."""
@@ -97,9 +102,7 @@ def score_method(given: ScoredInput, restore: Restore) -> SetResult:
     ]
     gains = [two.psnr - one.psnr for one, two in zip(given.scores, after, strict=True)]
     worst = gains.index(min(gains))
-    return SetResult(
-        len(after), _mean(given.scores), _mean(after), gains[worst], given.samples[worst].name
-    )
+    return SetResult(len(after), given.mean, _mean(after), gains[worst], given.samples[worst].name)
 
 
 def score_sets(
