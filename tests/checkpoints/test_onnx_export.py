@@ -41,6 +41,7 @@ VARIANTS: dict[str, NetworkSpec] = {
     "din-x2-bicubic-concat": replace(
         SMALLEST, scale=2, fusion="concat", residual_mode="bicubic", depth=2
     ),
+    "din-se": replace(SMALLEST, fusion="se", depth=2),
     "imdn-as": IMDNSpec(1, adaptive=True, features=16, blocks=2),
     "rfdn-x4": AIDNSpec(4, "rfdb", features=8, blocks=1, value_range=255.0),
 }
