@@ -25,11 +25,15 @@ class Descent:
         recipe: rate, betas, clip, loss, precision.
         parameters: what is trained; some may never get a gradient.
         device: "cpu" or "cuda".
+        value_range: largest value of the network's input and output; pairs and loss are in 0..1.
     """
 
-    def __init__(self, recipe: Recipe, parameters: Parameters, device: str) -> None:
+    def __init__(
+        self, recipe: Recipe, parameters: Parameters, device: str, value_range: float = 1.0
+    ) -> None:
         self.recipe = recipe
         self.device = device
+        self.value_range = value_range
         self.parameters = parameters
         self.optimiser = torch.optim.Adam(parameters, lr=recipe.rate, betas=recipe.betas)
         self.scaler = torch.amp.GradScaler(device, enabled=recipe.precision == "float16")
@@ -38,8 +42,8 @@ class Descent:
         """Restore (N, 3, H, W) in the recipe's precision; the loss is float32."""
         narrow = self.recipe.precision != "float32"
         with torch.autocast(self.device, getattr(torch, self.recipe.precision), enabled=narrow):
-            restored = network(degraded)
-        return difference(self.recipe.loss, restored.float(), clean)
+            restored = network(degraded * self.value_range)
+        return difference(self.recipe.loss, restored.float() / self.value_range, clean)
 
     def take(self, loss: Tensor, rate: float) -> None:
         """Go one step down from `loss` at the learning rate `rate`.

@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dinplug.errors import Interrupted, SetupError, UsageError
 from dinplug.networks.din import DIN, initialise
+from dinplug.networks.stages import StagedNetwork
 from dinplug.specs import build_network
 from dinplug.training.descent import Descent
 from dinplug.training.log import LogLine, RunLog
@@ -30,7 +31,7 @@ _LOG_EVERY = 50
 Validation = Callable[[nn.Module], LogLine]
 
 
-def fresh_network(recipe: Recipe) -> nn.Module:
+def fresh_network(recipe: Recipe) -> StagedNetwork:
     """The recipe's network with random weights, the same ones for a seed."""
     torch.manual_seed(recipe.seed)
     network = build_network(recipe.network)
@@ -77,7 +78,9 @@ class Trainer:
         self.device = ranks.device
         self.log = RunLog(folder)
         self.network = fresh_network(recipe).to(self.device)
-        self.descent = Descent(recipe, list(self.network.parameters()), self.device.type)
+        self.descent = Descent(
+            recipe, list(self.network.parameters()), self.device.type, self.network.value_range
+        )
         self.step, self.seconds = 0, 0.0
         self.losses: list[float] = []
         if ranks.is_first:

@@ -31,11 +31,12 @@ class Score:
 def validate(network: nn.Module, pairs: NumberedPairs, batches: int, size: int) -> Score:
     """Restore the first `batches * size` pairs and compare them with the clean pictures."""
     device = next(network.parameters()).device
+    unit = getattr(network, "value_range", 1.0)
     rows: list[tuple[float, float, float]] = []
     with torch.inference_mode():
         for number in range(batches):
             degraded, clean = pairs.batch(number * size, size)
-            restored = network(degraded.to(device)).float().cpu()
+            restored = network(degraded.to(device) * unit).float().cpu() / unit
             if degraded.shape != clean.shape:
                 degraded = F.interpolate(degraded, clean.shape[-2:], mode="bicubic")
             for before, after, truth in zip(degraded, restored, clean, strict=True):
