@@ -120,12 +120,13 @@ class PixelFolder:
             descriptor = os.open(path, os.O_RDONLY | _NO_LINK | _BINARY | _NO_WAIT)
         except OSError as error:
             raise ProtocolError(f"the pixel file cannot be opened ({error.strerror})") from error
+        found = os.fstat(descriptor)
+        if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or not is_own(found):
+            os.close(descriptor)
+            raise ProtocolError("the pixel file is no private file")
         with open(descriptor, "rb", buffering=0) as file:
-            found = os.fstat(descriptor)
             if _IS_POSIX:
                 self.discard(name)
-            if not stat.S_ISREG(found.st_mode) or found.st_nlink > 1 or not is_own(found):
-                raise ProtocolError("the pixel file is no private file")
             if found.st_size != size:
                 raise ProtocolError(f"the pixel file has {found.st_size} bytes and not {size}")
             yield file

@@ -86,7 +86,7 @@ class Worker:
         """Say why if someone may want to know, remove the pixels, and end at once."""
         if reason:
             self.outbox.send({"id": None, "answer": "leaving", "reason": reason})
-            self.outbox.flush()
+        self.outbox.flush()
         if self.folder is not None:
             self.folder.close()
         os._exit(0)
@@ -104,7 +104,6 @@ class Worker:
             elif request == "shutdown":
                 protocol.check_keys(message, ("id", "request"))
                 self.outbox.send({"id": number, "answer": "result"})
-                self.outbox.flush()
                 self.leave("")
             elif self.folder is None:
                 raise ProtocolError("the first request must be a handshake")
