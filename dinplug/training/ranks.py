@@ -82,7 +82,7 @@ class Ranks:
             return network
         # The released DIN never uses some of its weights. The same ones in every step, which is
         # what makes the graph static: they are found once instead of in each step.
-        return DistributedDataParallel(network, static_graph=True, broadcast_buffers=False)
+        return DistributedDataParallel(network, static_graph=True)
 
     def share(self, pairs: NumberedPairs, batch: int) -> tuple[NumberedPairs, int]:
         """This process's share of each batch, and how many pairs that is.

@@ -1,5 +1,7 @@
 """Recipes: fields come as stated or by default, and mistakes are named."""
 
+import sys
+from dataclasses import MISSING, fields
 from pathlib import Path
 
 import pytest
@@ -7,7 +9,14 @@ import pytest
 from dinplug.errors import UsageError
 from dinplug.networks.din import DINSpec
 from dinplug.specs import Task
-from dinplug.training.recipe import HazeData, Recipe, read_recipe
+from dinplug.training.recipe import DATA_KINDS, HazeData, Recipe, read_recipe
+
+if sys.version_info >= (3, 11):
+    import tomllib
+else:
+    import tomli as tomllib
+
+ROOT = Path(__file__).resolve().parents[2]
 
 TEXT = """
 task = "dehaze"
@@ -80,6 +89,36 @@ def test_mistakes_are_named_in_one_line(tmp_path: Path, old: str, new: str, mess
     assert message in str(raised.value)
     assert "recipe.toml" in str(raised.value)
     assert message == "no TOML" or "\n" not in str(raised.value)
+
+
+def rows_of(document: str, heading: str) -> dict[str, list[str]]:
+    """The rows below the first table line that begins with `heading`, by their first cell."""
+    _, _, table = document.partition(f"\n| {heading} |")
+    rows = [line.split("|")[1:-1] for line in table.partition("\n\n")[0].splitlines()[2:]]
+    return {row[0].strip(" `"): [cell.strip() for cell in row[1:]] for row in rows}
+
+
+def test_the_document_names_every_field_and_default() -> None:
+    document = (ROOT / "docs" / "training.md").read_text("utf-8")
+    rows = rows_of(document, "field")
+    stated = {field.name: field.default for field in fields(Recipe)}
+    del stated["network"], stated["data"]
+    assert rows.keys() == stated.keys()
+    for name, default in stated.items():
+        cell = rows[name][0]
+        if default is MISSING:
+            assert cell == "required", name
+        else:
+            value = tomllib.loads(f"value = {cell.strip('`')}")["value"]
+            assert value == (list(default) if isinstance(default, tuple) else default), name
+
+
+def test_the_document_names_every_kind_of_data_and_its_fields() -> None:
+    document = (ROOT / "docs" / "training.md").read_text("utf-8")
+    rows = rows_of(document, "kind")
+    assert rows.keys() == DATA_KINDS.keys()
+    for kind, spec in DATA_KINDS.items():
+        assert all(f"`{field.name}`" in rows[kind][0] for field in fields(spec)), kind
 
 
 def test_a_missing_recipe_is_named(tmp_path: Path) -> None:
