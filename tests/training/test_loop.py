@@ -63,10 +63,10 @@ def log_of(folder: Path) -> list[LogLine]:
 
 
 def test_loss_goes_down(tmp_path: Path) -> None:
-    recipe = replace(TINY, steps=300, rate=1e-2)
+    recipe = replace(TINY, steps=150, rate=1e-2)
     Trainer(recipe, tmp_path).run(veil_for(recipe))
     lines = log_of(tmp_path)
-    assert [line["step"] for line in lines] == list(range(50, 301, 50))
+    assert [line["step"] for line in lines] == [50, 100, 150]
     assert lines[-1]["loss"] < 0.65 * lines[0]["loss"]
 
 
