@@ -14,7 +14,12 @@ from click.exceptions import NoArgsIsHelpError
 
 import dinplug
 from dinplug.batch.interrupt import Stop, leave_tidied, stop_on_signals
-from dinplug.batch.options import device_option, parse_factor, restoration_options
+from dinplug.batch.options import (
+    device_option,
+    kernels_option,
+    parse_factor,
+    restoration_options,
+)
 from dinplug.batch.streams import prepare_streams
 from dinplug.batch.summary import for_display, printable
 from dinplug.commands.models_export import export_model
@@ -319,6 +324,7 @@ def import_(checkpoint: Path, name: str | None) -> None:
     help="The way behind the published numbers, or each image whole.",
 )
 @device_option
+@kernels_option
 @click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
 @click.pass_obj
 def evaluate(
@@ -331,6 +337,7 @@ def evaluate(
     ensemble: bool,
     protocol: str,
     device: str,
+    kernels: str,
     as_json: bool,
 ) -> None:
     """Measure PSNR and SSIM of a model on pairs of pictures, as its paper does.
@@ -351,6 +358,7 @@ def evaluate(
         protocol=None if protocol == "published" else protocol,
         ensemble=ensemble,
         device=device,
+        kernels=kernels,
         should_stop=stop,
         on_score=lambda named: click.echo(f"{named.name}: {named.score.psnr:.3f} dB", err=True),
     )

@@ -78,7 +78,9 @@ def _kernels() -> Iterator[Finding]:
         return
     use = {"auto": "used on CUDA devices", "on": "used everywhere", "off": "switched off"}[choice]
     version = importlib.metadata.version("triton")
-    yield Finding("kernels", f"Triton {version}, {use} (DINPLUG_KERNELS={choice})")
+    yield Finding(
+        "kernels", f"Triton {version}, {use} (DINPLUG_KERNELS={choice}; --kernels goes before it)"
+    )
 
 
 def _weights() -> Iterator[Finding]:

@@ -13,6 +13,7 @@ BIT_DEPTHS = ("8", "16", "32")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 LARGEST_FACTOR = 64
+KERNELS = ("auto", "on", "off")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -62,6 +63,15 @@ device_option = click.option(
     show_default=True,
     help="auto, cpu, cuda or cuda:N.",
 )
+kernels_option = click.option(
+    "--kernels",
+    type=click.Choice(KERNELS),
+    envvar="DINPLUG_KERNELS",
+    show_envvar=True,
+    default="auto",
+    show_default=True,
+    help="Triton kernels: auto is on CUDA devices.",
+)
 
 _OPTIONS = [
     click.option("--task", type=click.Choice(TASKS), help="What to restore photos from."),
@@ -83,6 +93,7 @@ _OPTIONS = [
         "--ensemble", is_flag=True, help="Average over 8 flips and turns: better, 8 times slower."
     ),
     device_option,
+    kernels_option,
     click.option("--tile", type=click.IntRange(min=1), help="Largest tile side in pixels."),
     click.option(
         "--max-memory",

@@ -26,6 +26,7 @@ class Wishes:
     ensemble: bool = False
     reference: bool = False
     device: str = "auto"
+    kernels: str | None = None
     tile: int | None = None
     max_memory: int | None = None
     format: str | None = None
@@ -57,6 +58,7 @@ class Wishes:
             model,
             RestoreOptions(
                 device=self.device,
+                kernels=self.kernels,
                 tile=self.tile,
                 max_memory=self.max_memory,
                 ensemble=self.ensemble,
@@ -67,7 +69,7 @@ class Wishes:
         )
 
     def recipe(self, model: LoadedModel) -> Recipe:
-        """Return everything that decides results: tiles, memory and device do not."""
+        """Return everything that decides results: tiles, memory, device and kernels do not."""
         options: dict[str, OptionValue] = {
             "scale": self.scale if model.any_factor else float(model.scale),
             "strength": self.strength,

@@ -87,6 +87,7 @@ def score_model(
     protocol: str | None = None,
     ensemble: bool = False,
     device: str = "auto",
+    kernels: str | None = None,
     should_stop: ShouldStop | None = None,
     on_score: Callable[[NamedScore], None] | None = None,
 ) -> Evaluation:
@@ -100,7 +101,12 @@ def score_model(
     factor = scale if scale is not None and model.any_factor else float(model.scale)
     _require_degraded(model, pairs, scale)
     restore = restorer_8bit(
-        model, protocol=protocol, ensemble=ensemble, device=device, should_stop=should_stop
+        model,
+        protocol=protocol,
+        ensemble=ensemble,
+        device=device,
+        kernels=kernels,
+        should_stop=should_stop,
     )
     measured_on = None if model.any_factor else model.task
     images = []
@@ -122,6 +128,7 @@ def restorer_8bit(
     protocol: str | None = None,
     ensemble: bool = False,
     device: str = "auto",
+    kernels: str | None = None,
     should_stop: ShouldStop | None = None,
 ) -> Callable[[U8Image], U8Image]:
     """Make `model` ready to restore 8-bit pictures (H, W, 3) to (scale·H, scale·W, 3).
@@ -132,7 +139,7 @@ def restorer_8bit(
     way = PROTOCOLS[protocol or model.protocol]
     if ensemble:
         way = ensemble_of(way)
-    runner = NetworkRunner(model.network, RunOptions(device=device))
+    runner = NetworkRunner(model.network, RunOptions(device=device, kernels=kernels))
 
     def forward(batch: Tensor) -> Tensor:
         return torch.cat([runner.run(image[None], None, should_stop) for image in batch])

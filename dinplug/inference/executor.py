@@ -6,6 +6,7 @@ import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
 from contextlib import contextmanager
+from contextvars import copy_context
 from dataclasses import dataclass
 
 import torch
@@ -129,7 +130,11 @@ class TiledRun:
         height = stage.grid.size(self.plan.height)
         width = stage.grid.size(self.plan.width)
         places = list(tiles(height, width, side))
-        futures = [pool.submit(self._run_tile, stage, attention, *place) for place in places]
+        # Workers run in a copy of this context each: it holds the choice of kernels.
+        futures = [
+            pool.submit(copy_context().run, self._run_tile, stage, attention, rows, columns)
+            for rows, columns in places
+        ]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
             moments = [future.result() for future in futures]

@@ -16,7 +16,7 @@ from dinplug.inference.executor import Progress, TiledRun
 from dinplug.inference.plan import FLOAT, ExecutionPlan, plan_execution
 from dinplug.networks.folding import fold
 from dinplug.networks.stages import StagedNetwork, run_whole
-from dinplug.ops import plain_torch
+from dinplug.ops import chosen_kernels, plain_torch
 
 OnProgress = Callable[[Progress], None]
 ShouldStop = Callable[[], bool]
@@ -29,7 +29,8 @@ class RunOptions:
     """How to run a network.
 
     `tile` is the largest tile side in input pixels, `max_memory` the most bytes a run may take.
-    `reference` runs the network as it was trained: unfolded, untiled, in plain torch.
+    `reference` runs the network as it was trained: unfolded, untiled, in plain torch. `kernels` is
+    auto, on or off; None leaves the choice to the environment (`dinplug.ops`).
     """
 
     device: str = "auto"
@@ -37,6 +38,7 @@ class RunOptions:
     max_memory: int | None = None
     ensemble: bool = False
     reference: bool = False
+    kernels: str | None = None
 
 
 class NetworkRunner:
@@ -125,7 +127,7 @@ class NetworkRunner:
         if value_range != 1:
             padded = padded * value_range
         try:
-            with torch.inference_mode():
+            with torch.inference_mode(), chosen_kernels(self.options.kernels):
                 padded = padded.to(self.device)
                 output = self._run_padded(padded, on_progress, should_stop)
                 if value_range != 1:

@@ -32,9 +32,10 @@ class AsyCA(nn.Module):
 
     def attention(self, *statistics: Statistics) -> Tensor:
         """The softmax weights (N, S, C) of S states from their means."""
-        means = torch.cat([s.mean for s in statistics], dim=1)[:, :, None, None]
-        logits: Tensor = self.excite(F.relu(self.squeeze(self.integrate(means))))
-        return logits.reshape(logits.shape[0], self.states, -1).softmax(dim=1)
+        means = torch.stack([s.mean for s in statistics], dim=1)
+        layers = (self.integrate, self.squeeze, self.excite)
+        integrate, squeeze, excite = ((layer.weight, layer.bias) for layer in layers)
+        return ops.coattention_weights(means, integrate, squeeze, excite)
 
     @staticmethod
     def join(states: tuple[Tensor, ...], attention: Tensor) -> Tensor:

@@ -14,7 +14,6 @@ from fractions import Fraction
 
 import torch
 from torch import Tensor, nn
-from torch.nn import functional as F
 
 from dinplug import ops
 from dinplug.networks.distillation import DistillationNetwork
@@ -31,8 +30,6 @@ from dinplug.networks.stages import (
 )
 
 SLOPE = 0.05
-SMALLEST_VARIANCE = 1e-14
-"""Below it the deviation's gradient is cut: sqrt has none at 0. Moves the deviation by <= 1e-7."""
 
 
 @dataclass(frozen=True)
@@ -76,9 +73,9 @@ class ContrastAttention(nn.Module):
         """The gate (N, C) from a map's mean and variance."""
         if statistics.variance is None:
             raise ValueError("contrast attention needs the variance")
-        contrast = statistics.mean + statistics.variance.clamp_min(SMALLEST_VARIANCE).sqrt()
-        gate: Tensor = self.excite(F.relu(self.squeeze(contrast[:, :, None, None])))
-        return torch.sigmoid(gate).flatten(1)
+        moments = torch.stack([statistics.mean, statistics.variance], dim=1)
+        squeeze, excite = ((layer.weight, layer.bias) for layer in (self.squeeze, self.excite))
+        return ops.contrast_gate(moments, squeeze, excite)
 
 
 class IMDB(nn.Module):

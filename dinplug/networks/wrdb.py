@@ -35,6 +35,18 @@ class RDB(nn.Module):
             parts.append(conv(concatenate(parts)))
         return parts[-1]
 
+    def grow(self, buffer: Tensor) -> Tensor:
+        """`dense` of the first C channels of `buffer` (N, C + 5G, H, W), which the rest is for.
+
+        The convolutions write where the next ones read, so nothing is concatenated.
+        """
+        *growing, last = (conv for conv in self.convs if isinstance(conv, Conv))
+        for conv in growing:
+            end = conv.in_channels + conv.out_channels
+            source, out = buffer[:, : conv.in_channels], buffer[:, conv.in_channels : end]
+            ops.dense_conv(source, conv.weight, conv.bias, slope=SLOPE, out=out)
+        return ops.dense_conv(buffer, last.weight, last.bias)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
         return x + RESIDUAL * self.dense(x)
@@ -128,6 +140,10 @@ class FoldedWRDB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
+        return self.in_buffers(x) if ops.runs_kernels(x) else self.concatenating(x)
+
+    def concatenating(self, x: Tensor) -> Tensor:
+        """`forward` by the convolutions of torch, each on what it needs side by side."""
         states: list[Tensor] = [self.entry(x)]
         for rdb, factors in zip(self.rdbs, self.factors, strict=True):
             assert isinstance(rdb, RDB)
@@ -136,3 +152,32 @@ class FoldedWRDB(nn.Module):
                 y.addcmul_(state, factor[:, None, None])
             states.append(y)
         return states[-1].add_(x)
+
+    def in_buffers(self, x: Tensor) -> Tensor:
+        """`forward` with every state at the start of the buffer in which the next RDB grows."""
+        buffer = self._growth_buffer(x)
+        state = buffer[:, : x.shape[1]]
+        ops.dense_conv(x, self.entry.weight, self.entry.bias, slope=SLOPE, out=state)
+        states = [state]
+        for rdb, factors in zip(self.rdbs, self.factors, strict=True):
+            assert isinstance(rdb, RDB)
+            y = rdb.grow(buffer)
+            is_last = len(states) == len(self.rdbs)
+            if not is_last:
+                buffer = self._growth_buffer(x)
+            unbiased = [None] * (len(states) + 1)
+            residual, out = (x, y) if is_last else (None, buffer[:, : x.shape[1]])
+            state = ops.weighted_sum(
+                [y, *states], [None, *factors], unbiased, residual=residual, out=out
+            )
+            states.append(state)
+        return states[-1]
+
+    def _growth_buffer(self, x: Tensor) -> Tensor:
+        """Room for a state like `x` and what an RDB grows from it, channels side by side."""
+        rdb = self.rdbs[0]
+        assert isinstance(rdb, RDB)
+        channels = rdb.convs[-1].in_channels
+        images, _, height, width = x.shape
+        assert isinstance(channels, int)
+        return x.new_empty(images, height, width, channels).permute(0, 3, 1, 2)
