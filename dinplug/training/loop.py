@@ -134,8 +134,9 @@ class Trainer:
                 if self.ranks.is_first:
                     self._keep_records(validate, view)
         self.save()
+        if self.step < self.recipe.steps:
+            view.unfinished(self.step, self.folder)
         if stopped:
-            view.interrupted(self.step, self.folder)
             raise Interrupted(f"stopped after step {self.step}; {self.folder} goes on from there")
 
     def save(self) -> None:

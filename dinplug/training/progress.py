@@ -38,8 +38,8 @@ class View:
     def logged(self, line: LogLine) -> None:
         """A line was logged."""
 
-    def interrupted(self, step: int, folder: Path) -> None:
-        """The run was stopped after `step` and is kept in `folder`."""
+    def unfinished(self, step: int, folder: Path) -> None:
+        """The run ends after `step`, before its last one, and is kept in `folder`."""
 
 
 class LineView(View):
@@ -67,7 +67,7 @@ class LineView(View):
         else:
             self._write(f"{where}: {scores(line)}")
 
-    def interrupted(self, step: int, folder: Path) -> None:
+    def unfinished(self, step: int, folder: Path) -> None:
         self._write(f"stopped after step {step}; the same command goes on from {folder}")
 
     def _write(self, text: str) -> None:

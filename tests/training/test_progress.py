@@ -21,7 +21,7 @@ def tell_all(view: View) -> None:
         view.logged({"step": 50, "seconds": 1.0, "rate": 1e-3, "loss": 0.25})
         view.logged({"step": 50, "seconds": 1.0, "rate": 1e-3, "input_psnr": 20.0, "psnr": 24.5,
                      "ssim": 0.75})  # fmt: skip
-        view.interrupted(50, Path("run"))
+        view.unfinished(50, Path("run"))
 
 
 def test_a_file_gets_plain_lines() -> None:
