@@ -163,8 +163,11 @@ def main(
     try:
         models = models_at_hand()
         for task in [Task(name) for name in tasks] or list(Task):
-            lines = list(task_tables(task, bench, set5, limit, models))
-            click.echo(f"## {TASK_TITLES[task]}\n\n" + "\n".join(lines))
+            click.echo(f"## {TASK_TITLES[task]}\n")
+            lines = []
+            for line in task_tables(task, bench, set5, limit, models):
+                click.echo(line)
+                lines.append(line)
             text = filled(document.read_text("utf-8"), task, lines)
             document.write_text(text, "utf-8")
     except DinplugError as error:
