@@ -15,7 +15,8 @@ _LINES_AHEAD = 64
 _ANSWERS_AHEAD = 1024
 _DEAF_SECONDS = 20.0
 """A host that reads nothing for so long, with its queue full, is taken for gone."""
-_FLUSH_SECONDS = 1.0
+_FLUSH_SECONDS = 5.0
+"""While torch is imported, the writing thread may not get its turn for a second or two."""
 
 
 class Inbox:
@@ -88,7 +89,7 @@ class Outbox:
             self._closed.set()
 
     def flush(self) -> None:
-        """Wait until all is written, for a second at most."""
+        """Wait until all is written, for a few seconds at most."""
         with self._all_written:
             self._all_written.wait_for(
                 lambda: self._unwritten == 0 or self.is_closed, _FLUSH_SECONDS

@@ -12,6 +12,7 @@ from typing import Any
 import psutil
 import pytest
 
+from dinplug.hosts import protocol
 from dinplug.hosts.client import Client, WorkerError
 from dinplug.hosts.pixels import PixelShape
 from tests.hosts.conftest import ROOT, StartClient, worker_launch
@@ -113,6 +114,19 @@ def test_a_call_can_be_cancelled_and_ends_in_time(start_client: StartClient) -> 
     assert client.call("close", picture=picture)["answer"] == "result"
 
 
+def test_too_many_requests_are_told_to_wait(start_client: StartClient) -> None:
+    client = start_client()
+    heard, number = start_long_run(client)
+    more = Heard()
+    for _ in range(protocol.MOST_WAITING + 3):
+        more.ask(client, "tasks")
+    wait_until(lambda: len(more.errors) == 3, client)
+    assert {error.kind for error in more.errors} == {"busy"}
+    client.cancel(number)
+    wait_until(lambda: len(more.results) == protocol.MOST_WAITING, client)
+    assert len(more.errors) == 3 and heard.errors[0].kind == "cancelled"
+
+
 def test_cancelling_what_is_over_changes_nothing(start_client: StartClient) -> None:
     client = start_client()
     client.cancel(1)
@@ -183,7 +197,7 @@ def test_a_hang_up_without_a_dead_host_changes_nothing(start_client: StartClient
     client = start_client()
     wait_until(lambda: client.welcome, client)
     os.kill(client.process.process.pid, signal.SIGHUP)
-    assert client.call("tasks") and client.alive
+    assert client.call("cancel", target=1)["cancelled"] is False and client.alive
 
 
 def test_closing_ends_worker_and_folder(start_client: StartClient) -> None:

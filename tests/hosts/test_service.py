@@ -7,6 +7,7 @@ from typing import Any
 import pytest
 
 from dinplug.errors import Interrupted, PhotoError
+from dinplug.hosts import jobs
 from dinplug.hosts.jobs import Job, Stopwatch
 from dinplug.hosts.pictures import opening_bytes
 from dinplug.hosts.pixels import PixelFolder, PixelShape
@@ -125,6 +126,22 @@ def test_a_job_is_answered_once() -> None:
         job.check()
     job.tell("late", 0.5, None)
     assert len(answers) == 1
+
+
+def test_progress_is_told_as_often_as_a_person_can_follow(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(jobs, "_PROGRESS_SECONDS", 3600)
+    told: list[dict[str, Any]] = []
+    job = Job(7, "restore", {}, told.append)
+    job.tell("head", 0.123456, 12.34)
+    for share in (0.2, 0.3, 0.4):
+        job.tell("body", share, 10.0)
+    job.tell("finishing", 1, None)
+    assert told == [
+        {"id": 7, "answer": "progress", "stage": "head", "share": 0.1235, "seconds_left": 12.3},
+        {"id": 7, "answer": "progress", "stage": "finishing", "share": 1, "seconds_left": None},
+    ]
 
 
 def test_the_time_left_comes_from_the_share_done_or_from_before() -> None:
