@@ -111,6 +111,13 @@ def clean_table(task: Task, bench: Path, limit: int | None, ways: list[Contender
     yield ""
 
 
+def crop_line(name: str) -> Iterator[str]:
+    """The line that shows a crop of quality_crops.py, if it was made."""
+    crop = DOCUMENT.parent / "images" / "quality" / f"{name}.jpg"
+    if crop.is_file():
+        yield f"![{name}: side by side](images/quality/{crop.name})\n"
+
+
 def task_tables(
     task: Task,
     bench: Path,
@@ -122,6 +129,7 @@ def task_tables(
     for scale in SCALES if task is Task.SR else (1,):
         if task is Task.SR:
             yield f"### x{scale}\n"
+        yield from crop_line(f"sr-x{scale}" if task is Task.SR else task.value)
         ways = contenders(models, task, scale)
         for bench_set, folder in sets_at_hand(task, bench, set5):
             started = time.perf_counter()

@@ -33,6 +33,8 @@ SIDE = 288
 GAP = 6
 STRIP = 20
 """Height of the line of names, in pixels."""
+WIDTH = 504
+"""Pixels a scene is wide: with SIDE, as much as can be seen of it, for a quarter of the work."""
 MARGIN = 24
 """Pixels around the crop that a blur may draw from."""
 RAIN = Rain(
@@ -58,11 +60,11 @@ class Crop:
 
 
 CROPS = (
-    Crop("sr-x2", Task.SR, "lake", 330, 40, scale=2),
-    Crop("sr-x4", Task.SR, "valley", 290, 300, scale=4),
-    Crop("dehaze", Task.DEHAZE, "ridges", 150, 420),
-    Crop("derain", Task.DERAIN, "lake", 300, 560),
-    Crop("deblur", Task.DEBLUR, "valley", 280, 40),
+    Crop("sr-x2", Task.SR, "lake", 24, 24, scale=2),
+    Crop("sr-x4", Task.SR, "lake", 24, 24, scale=4),
+    Crop("dehaze", Task.DEHAZE, "ridges", 24, 100),
+    Crop("derain", Task.DERAIN, "lake", 24, 168),
+    Crop("deblur", Task.DEBLUR, "ridges", 24, 24),
 )
 
 
@@ -130,7 +132,7 @@ def main(only: str | None, to: Path) -> None:
         if only in (None, crop.name):
             if crop.scene not in scenes:
                 example = next(one for one in EXAMPLES if one.name == crop.scene)
-                scenes[crop.scene] = render(example, example.width)
+                scenes[crop.scene] = render(example, WIDTH)
             sheet = side_by_side(panels(crop, *degrade(crop, *scenes[crop.scene])))
             file = to / f"{crop.name}.jpg"
             sheet.save(file, quality=85, optimize=True)
