@@ -106,8 +106,8 @@ class Client:
     ) -> int:
         """Send a request and return its number; `poll` tells of its answers.
 
-        Exactly one of `on_result` and `on_error` is called. Raises WorkerError if the worker is
-        no more.
+        Exactly one of `on_result` and `on_error` is called, unless `close` comes first. Raises
+        WorkerError if the worker is no more.
         """
         if self.error is not None:
             raise self.error
@@ -204,7 +204,10 @@ class Client:
         return self.folder.mapped(result["pixels"], PixelShape.of(result).file_bytes)
 
     def close(self, patience: float = 2.0) -> None:
-        """End the worker, by force after `patience` seconds, and remove what it left."""
+        """End the worker, by force after `patience` seconds, and remove what it left.
+
+        Requests that are under way are not told: their hearers may be gone.
+        """
         if self.error is None:
             with contextlib.suppress(WorkerError):
                 self._send("shutdown", _nothing, _nothing, None)
