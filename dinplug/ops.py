@@ -90,6 +90,8 @@ def runs_kernels(x: Tensor) -> bool:
 
     Raises SetupError where `on` asks for kernels on a CPU without Triton's interpreter.
     """
+    if torch.compiler.is_compiling():
+        return False  # torch.compile and exporters take the definition
     choice = kernel_choice()
     if torch.is_grad_enabled() or _PLAIN.get() or x.dtype not in KERNEL_TYPES:
         return False
@@ -242,7 +244,7 @@ def scaled_conv1x1(x: Tensor, scale: Tensor, weight: Tensor, bias: Tensor | None
     For a single image outside training the scale goes into the weights (O, C, 1, 1), which saves
     a pass over the map: the same sum with each product taken in another order.
     """
-    if x.shape[0] == 1 and not torch.is_grad_enabled() and not _PLAIN.get():
+    if x.shape[0] == 1 and not torch.is_grad_enabled() and not _is_plain():
         return F.conv2d(x, (weight * scale[0][:, None, None]).to(x.dtype), bias)
     return F.conv2d((x * scale[:, :, None, None]).to(x.dtype), weight, bias)
 
@@ -256,6 +258,11 @@ def _conv1x1(x: Tensor, layer: Layer) -> Tensor:
     """A 1x1 convolution in the type of `x`, whatever its weights are kept in."""
     weight, bias = layer
     return F.conv2d(x, weight.to(x.dtype), None if bias is None else bias.to(x.dtype))
+
+
+def _is_plain() -> bool:
+    """Whether `plain_torch` holds; compilers cannot look at contexts."""
+    return not torch.compiler.is_compiling() and _PLAIN.get()
 
 
 def _put(values: Tensor, out: Tensor | None) -> Tensor:

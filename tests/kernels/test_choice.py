@@ -84,3 +84,15 @@ def test_the_choice_is_logged_once(caplog: pytest.LogCaptureFixture) -> None:
     assert [record.getMessage() for record in caplog.records] == [
         "kernels auto: plain torch on cpu"
     ]
+
+
+def test_compilers_see_definitions_only(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("DINPLUG_KERNELS", "on")
+    monkeypatch.setattr(ops, "find_kernel", lambda name: pytest.fail(f"kernel {name} asked for"))
+    layers = [(torch.rand(o, i, 1, 1), torch.rand(o)) for o, i in ((1, 4), (4, 1), (2, 4))]
+    x = torch.rand(1, 4, 3, 5)
+    compiled = torch.compile(ops.contrast, backend="eager", fullgraph=True)
+    with torch.no_grad():
+        with ops.chosen_kernels("off"):
+            expected = ops.contrast(x, *layers)
+        assert torch.equal(compiled(x, *layers), expected)
