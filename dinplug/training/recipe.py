@@ -80,7 +80,17 @@ class EnlargedData:
 
 @dataclass(frozen=True)
 class RainData:
-    """Streaks of rain drawn over photos."""
+    """Streaks of rain drawn over photos.
+
+    Attributes:
+        clear: share of pairs, 0..1, left dry beside those that a drawn rain leaves dry anyway.
+    """
+
+    clear: float = 0.0
+
+    def __post_init__(self) -> None:
+        if not 0 <= self.clear <= 1:
+            raise ValueError("clear is a share between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -170,7 +180,7 @@ def read_recipe(file: Path) -> Recipe:
     try:
         return recipe_from(table)
     except (KeyError, TypeError, ValueError) as error:
-        raise UsageError(f"{file}: {_sentence(error)}; see dinplug/training/recipe.py") from error
+        raise UsageError(f"{file}: {_sentence(error)}; see docs/training.md") from error
 
 
 def recipe_from(table: dict[str, Any]) -> Recipe:

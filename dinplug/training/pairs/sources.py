@@ -70,7 +70,7 @@ def _photo_pairs(
     if isinstance(data, EnlargedData):
         return EnlargedPairs(photos, recipe.crop, seed, data.largest)
     if isinstance(data, RainData):
-        return RainPairs(photos, recipe.crop, seed)
+        return RainPairs(photos, recipe.crop, seed, data.clear)
     if isinstance(data, MotionData):
         return MotionPairs(photos, recipe.crop, seed)
     assert isinstance(data, HazeData)
