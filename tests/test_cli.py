@@ -25,6 +25,7 @@ from dinplug.batch.events import (
     from_json,
 )
 from dinplug.batch.journal import JOURNAL_NAME
+from dinplug.checkpoints.weights_file import sha256
 from dinplug.cli import main
 from dinplug.errors import SetupError
 from dinplug.specs import MODELS
@@ -253,10 +254,11 @@ class TestBatch:
 
     def test_missing_weights_are_exit_code_3_with_advice(self) -> None:
         photo(Path("photos/a.png"))
-        result = dinplug_says("batch", "--task", "deblur", "photos")
+        result = dinplug_says("batch", "--model", "din-deblur", "photos")
         assert result.exit_code == 3
         (line,) = result.stderr.splitlines()
-        assert line.startswith("Error: no weights for deblur") and "models import" in line
+        assert line.startswith("Error: no weights for the model din-deblur")
+        assert "models import" in line
 
     def test_a_place_that_takes_no_results_is_exit_code_3(self) -> None:
         photo(Path("photos/a.png"))
@@ -378,7 +380,8 @@ class TestModels:
         ]  # fmt: skip
         listed = {line.split()[1]: line for line in lines}
         assert set(MODELS) | {"tiny-x2"} <= set(listed)
-        assert "694,404" in listed["imdn-x2"] and "none" in listed["imdn-x2"]
+        assert "694,404" in listed["imdn-x2"] and "bundled" in listed["imdn-x2"]
+        assert "none" in listed["msfin-x4"]
         assert "imported" in listed["tiny-x2"] and "any" in listed["tiny-as"]
 
     def test_a_card_is_shown(self, tiny_models: Path) -> None:
@@ -395,7 +398,8 @@ class TestModels:
         checkpoint = shared / "reference" / "checkpoints" / "IMDN_x2.pth"
         result = dinplug_says("models", "import", checkpoint)
         assert result.exit_code == 0
-        assert result.stdout.startswith("imported imdn-x2: IMDN for sr, x2, 694,404 parameters")
+        name = f"imdn-x2-{sha256(checkpoint.read_bytes())[:8]}"  # imdn-x2 is dinplug's own
+        assert result.stdout.startswith(f"imported {name}: IMDN for sr, x2, 694,404 parameters")
         named = dinplug_says("models", "import", checkpoint, "--name", "mine")
         assert "--model mine" in named.stdout
         source = photo(tmp_path / "a.png")

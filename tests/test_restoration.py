@@ -99,6 +99,6 @@ def test_strength_has_limits() -> None:
         Restorer(load_model("tiny-dehaze"), RestoreOptions(strength=1.5))
 
 
-def test_a_task_without_weights_says_what_to_do() -> None:
+def test_a_model_without_weights_says_what_to_do() -> None:
     with pytest.raises(SetupError, match="models import"):
-        dinplug.restore(pixels(8, 8, 3), task="deblur")
+        dinplug.restore(pixels(8, 8, 3), model="din-deblur")

@@ -74,9 +74,9 @@ class TestWishes:
         with pytest.raises(UsageError, match="tiny-x2"):
             Wishes(model="tiny-x2", scale=3).load()
 
-    def test_a_task_without_weights_says_what_to_do(self) -> None:
+    def test_a_model_without_weights_says_what_to_do(self) -> None:
         with pytest.raises(SetupError, match="models import") as caught:
-            Wishes(task="deblur").load()
+            Wishes(model="din-deblur").load()
         assert "\n" not in str(caught.value)
 
     def test_any_factor_is_served_by_a_model_for_it(self) -> None:

@@ -78,7 +78,7 @@ def test_asyca_on_means_is_the_papers(states: int) -> None:
     maps = tuple(torch.randn(2, 16, 9, 10) for _ in range(states))
     layers = (node.integrate, node.squeeze, node.excite)
     with torch.no_grad():
-        literal = ops.coattention(maps, *((layer.weight, layer.bias) for layer in layers))  # type: ignore[arg-type]
+        literal = ops.coattention(maps, *((layer.weight, layer.bias) for layer in layers))
         short = node.join(maps, node.attention(*(Statistics.of(m, "mean") for m in maps)))
     assert_reordered(short, literal)
 
