@@ -34,13 +34,20 @@ class RestoreOptions(RunOptions):
     factor: float | None = None
 
     def described(self) -> str:
-        """The options that decide pixels, as one line for a file's provenance."""
-        parts = [f"strength={self.strength:g}"]
+        """The options that decide pixels, as words for a file's provenance; exact numbers."""
+        parts = [f"strength={_exact(self.strength)}"]
         if self.factor is not None:
-            parts.append(f"factor={self.factor:g}")
+            parts.append(f"scale={_exact(self.factor)}")
         if self.ensemble:
             parts.append("ensemble")
+        if self.reference:
+            parts.append("reference")
         return " ".join(parts)
+
+
+def _exact(value: float) -> str:
+    """The shortest digits that mean this number and no other."""
+    return repr(float(value)).removesuffix(".0")
 
 
 class Restorer:

@@ -177,7 +177,7 @@ def encode_webp(
         "lossless": quality == 100 or (options.quality is None and was_lossless),
         "exact": True,
     }
-    if about.has_exif:
+    if about.has_exif or about.dpi:
         settings["exif"] = metadata.exif_block(about)
     if composed.profile and composed.model == "rgb":
         settings["icc_profile"] = composed.profile

@@ -21,6 +21,9 @@ TYPE_SIZES = {
 _SWAP_UNITS = {3: 2, 8: 2, 4: 4, 9: 4, 5: 4, 10: 4, 11: 4, 13: 4, 12: 8, 16: 8, 17: 8, 18: 8}
 _INTEGERS = {1: "B", 3: "H", 4: "I", 6: "b", 8: "h", 9: "i", 13: "I", 16: "Q", 17: "q", 18: "Q"}
 _MAX_ENTRIES = 4096
+# Bytes of all values of a directory together; entries of a hostile file may all name the same
+# bytes, and the layers that Photoshop keeps in a TIFF are of no use here.
+_MAX_BYTES = 128 * 2**20
 
 EXIF_POINTER, GPS_POINTER, INTEROP_POINTER, SUB_IFDS = 0x8769, 0x8825, 0xA005, 0x014A
 MAKER_NOTE = 0x927C
@@ -132,6 +135,7 @@ class TagReader:
         if entries > _MAX_ENTRIES:
             raise ValueError("directory too long")
         tags: Tags = {}
+        room = _MAX_BYTES
         for start in range(at + head, at + head + entries * entry, entry):
             try:
                 tag, kind = self._unpack("H", start), self._unpack("H", start + 2)
@@ -140,10 +144,13 @@ class TagReader:
                 where = start + entry - inline
                 if size > inline:
                     where = self._unpack(pointer, where)
+                if size > room:
+                    continue
                 data = self._buffer[where : where + size]
             except (ValueError, KeyError):
                 continue
             if len(data) == size and count and tag not in tags:
+                room -= size
                 little = data if self._mark == "<" else _swapped(data, kind)
                 tags[tag] = Field(kind, count, little, where)
         try:

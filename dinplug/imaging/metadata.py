@@ -7,9 +7,10 @@ orientation, thumbnail, storage layout) are left out or set when the result is w
 from __future__ import annotations
 
 import struct
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
-from dinplug.imaging import ifd, xmp
+from dinplug.imaging import history, ifd, xmp
 from dinplug.imaging.ifd import Tags
 
 ORIENTATION, SOFTWARE = 0x0112, 0x0131
@@ -155,16 +156,18 @@ def for_result(
     width: int,
     height: int,
     software: str | None,
-    history: dict[str, str],
+    note: Mapping[str, str],
     *,
     resized: bool,
+    developed: bool = False,
     colour_space: int | None = None,
 ) -> Metadata:
     """Set what a result of `width` x `height` pixels must say about itself.
 
-    `software` replaces the Software tag; `history` goes to the XMP as provenance. Where the
-    photo was resized, what is bound to its pixel grid is left out. `colour_space` is EXIF's
-    number for the result's (1 sRGB, 65535 another), where it is not the photo's own.
+    `software` replaces the Software tag; `note` goes to the XMP as provenance. Where the
+    photo was resized, what is bound to its pixel grid is left out; where it was `developed` from
+    sensor data, the settings of other RAW converters. `colour_space` is EXIF's number for the
+    result's (1 sRGB, 65535 another), where it is not the photo's own.
     """
     exif = dict(metadata.exif)
     for tag, size in ((PIXEL_X, width), (PIXEL_Y, height)):
@@ -180,9 +183,15 @@ def for_result(
             exif.pop(tag, None)
     packet = metadata.xmp
     if packet is not None:
-        packet = xmp.with_size(packet, width, height)
-    if history:
-        packet = xmp.with_history(packet, history)
+        packet = xmp.with_size(xmp.as_utf8(packet), width, height)
+        if software:
+            packet = xmp.with_value(packet, "tiff:Software", software)
+        if colour_space is not None:
+            packet = xmp.with_value(packet, "exif:ColorSpace", colour_space)
+        if developed:
+            packet = xmp.without_development(packet)
+    if note:
+        packet = history.with_history(packet, note)
     return replace(metadata, main=main, exif=exif, xmp=packet)
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import shlex
 from dataclasses import dataclass
+from pathlib import Path
 
 from dinplug.errors import UsageError
 from dinplug.imaging import profiles
@@ -53,3 +55,18 @@ class WriteOptions:
             raise UsageError(f"compression is for TIFF: leave it out for {self.format}")
         if self.output_profile is not None:
             profiles.load_profile(self.output_profile)
+
+    def described(self) -> str:
+        """The wishes that a result's provenance names, as words; the format shows by itself.
+
+        Of a profile's path it has the file's name only, for folders are nobody else's business.
+        """
+        profile = self.output_profile
+        wishes = {
+            "quality": self.quality,
+            "compression": self.compression,
+            "bit-depth": self.bit_depth,
+            "output-profile": profile and Path(profile).name,
+        }
+        words = (f"{name}={value}" for name, value in wishes.items() if value is not None)
+        return " ".join(map(shlex.quote, words))

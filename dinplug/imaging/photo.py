@@ -26,8 +26,9 @@ AlphaKind = Literal["none", "straight", "premultiplied"]
 class Provenance:
     """How a result was made; goes to the Software tag and the XMP of the output.
 
-    `weights` is the SHA-256 of the weights in hexadecimal, `options` one line of text,
-    `version` that of dinplug.
+    `weights` is the SHA-256 of the weights in hexadecimal, `options` words such as
+    "strength=0.7 ensemble", `version` that of dinplug, `source` the name of the file that was
+    restored, without its folder (filled in when the result is written).
     """
 
     task: str
@@ -35,6 +36,7 @@ class Provenance:
     weights: str
     options: str
     version: str
+    source: str = ""
 
 
 @dataclass(frozen=True)

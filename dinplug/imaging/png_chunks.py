@@ -11,6 +11,8 @@ Chunks = tuple[tuple[bytes, bytes], ...]
 
 SIGNATURE_AND_HEADER = 8 + 25  # bytes before the second chunk
 _COLOUR = (b"cICP", b"mDCV", b"cLLI", b"sRGB", b"cHRM", b"gAMA")
+_XMP_KEYWORD = b"XML:com.adobe.xmp\0"
+_LARGEST_TEXT = 16 * 2**20  # bytes, of XMP
 _LARGEST = 64  # bytes of the largest chunk that tells about colour
 
 
@@ -34,6 +36,37 @@ def colour_chunks(path: Path) -> Chunks:
                 found.append((name, data))
             file.seek(size - len(data) + 4, 1)
     return tuple(found)
+
+
+def xmp_packet(path: Path) -> bytes | None:
+    """Return the XMP packet of a PNG wherever it lies, before the pixels or behind them."""
+    with path.open("rb") as file:
+        file.seek(8)
+        while len(head := file.read(8)) == 8:
+            size, name = struct.unpack(">I4s", head)
+            if name == b"iTXt" and size <= _LARGEST_TEXT:
+                data = file.read(size)
+                file.seek(4, 1)
+                if data.startswith(_XMP_KEYWORD):
+                    return _international_text(data[len(_XMP_KEYWORD) :])
+                continue
+            file.seek(size + 4, 1)
+    return None
+
+
+def _international_text(data: bytes) -> bytes | None:
+    """Return the text of an iTXt chunk after its keyword; None where it is damaged or a bomb."""
+    if len(data) < 2:
+        return None
+    text = data[2:].split(b"\0", 2)[-1]
+    if data[0] == 0:
+        return text
+    unpacker = zlib.decompressobj()
+    try:
+        unpacked = unpacker.decompress(text, _LARGEST_TEXT)
+    except zlib.error:
+        return None
+    return unpacked if unpacker.eof else None
 
 
 def says_linear(chunks: Chunks) -> bool:

@@ -66,6 +66,12 @@ def read_raster(path: Path, kind: Kind, limits: Limits) -> Decoded:
     return decoded
 
 
+def raster_packet(path: Path, kind: Kind) -> bytes | None:
+    """Return the XMP packet in a file's header; raises the library's errors."""
+    with open_raster(path, kind) as image:
+        return raster_metadata.collect(image)[0].xmp
+
+
 def _model(image: Image.Image) -> ColourModel:
     if image.mode not in _MODELS:
         raise UnreadableError(f"pixels of type {image.mode} are not supported")

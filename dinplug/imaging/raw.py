@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import mmap
 import struct
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +19,8 @@ from dinplug.imaging.photo import PhotoInfo, Samples
 from dinplug.imaging.tiff import tiff_metadata
 
 _DECODER = Path(__file__).with_name("raw_decoder.py")
+_DNG_LENS, _LENS = 0xC630, 0xA432
+_CANON_XMP = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 _DAMAGE = ("unexpected end of file", "data corrupted", "data error")
 
 
@@ -96,7 +99,14 @@ def _container_metadata(view: mmap.mmap) -> Metadata:
     main = reader.directory(reader.first).tags
     about = tiff_metadata(main, metadata.read_exif_tags(reader, main))
     # A RAW's main directory describes a preview as often as not; its resolution means nothing.
-    return Metadata(about.main, about.exif, about.gps, about.interop, about.xmp, about.iptc)
+    return replace(_with_lens(about, main), resources=None, dpi=None)
+
+
+def _with_lens(about: Metadata, main: ifd.Tags) -> Metadata:
+    """Give EXIF the lens's range that a DNG keeps in its main directory, in the same form."""
+    if _DNG_LENS not in main or _LENS in about.exif:
+        return about
+    return replace(about, exif=about.exif | {_LENS: main[_DNG_LENS]})
 
 
 def _jpeg_exif(data: bytes) -> Metadata:
@@ -125,9 +135,18 @@ def _cr3_metadata(view: mmap.mmap) -> Metadata:
                 parts[name] = reader.directory(reader.first).tags
             except ValueError:
                 continue
-    main = Metadata(main=parts.get(b"CMT1", {}))
-    kept = metadata.descriptive(main.main)
-    return Metadata(main=kept, exif=parts.get(b"CMT2", {}), gps=parts.get(b"CMT4", {}))
+    kept = metadata.descriptive(parts.get(b"CMT1", {}))
+    exif, gps = parts.get(b"CMT2", {}), parts.get(b"CMT4", {})
+    return Metadata(main=kept, exif=exif, gps=gps, xmp=_cr3_packet(view))
+
+
+def _cr3_packet(view: mmap.mmap) -> bytes | None:
+    """Read the XMP box that follows the header: Canon's rating, or what other programs noted."""
+    at = view.find(b"uuid" + _CANON_XMP, 0, 2**20)
+    if at < 4:
+        return None
+    size = struct.unpack(">I", view[at - 4 : at])[0]
+    return view[at + 20 : at - 4 + size].rstrip(b"\0 \r\n\t") or None
 
 
 def _completed(found: Metadata, facts: dict[str, Any]) -> Metadata:
@@ -143,7 +162,7 @@ def _completed(found: Metadata, facts: dict[str, Any]) -> Metadata:
         exif.setdefault(0x8827, ifd.short_field(round(facts["iso"])))
     if facts["taken"]:
         exif.setdefault(0x9003, ifd.ascii_field(facts["taken"]))
-    return Metadata(main, exif, found.gps, found.interop, found.xmp, found.iptc)
+    return replace(found, main=main, exif=exif)
 
 
 def _fraction(value: float) -> ifd.Field:

@@ -15,7 +15,7 @@ import tifffile
 from PIL import UnidentifiedImageError
 
 from dinplug.errors import ReadError
-from dinplug.imaging import colour, ifd, kinds, pixels, profiles, raster, raw, tiff
+from dinplug.imaging import colour, ifd, kinds, pixels, png_chunks, profiles, raster, raw, tiff
 from dinplug.imaging.decoded import Decoded, Limits, UnreadableError
 from dinplug.imaging.photo import (
     ColourModel,
@@ -91,6 +91,23 @@ def probe_photo(path: Path) -> PhotoInfo:
             if kind == "tiff":
                 return tiff.tiff_info(path)
             return raster.raster_info(path, kind)
+        except UnreadableError as error:
+            raise ReadError(f"{path}: {error}") from error
+        except _FAILURES as error:
+            raise ReadError(f"{path}: {_reason(error)}") from error
+
+
+def read_xmp(path: Path) -> bytes | None:
+    """Read the XMP packet that lies in a JPEG, PNG, WebP or TIFF; no pixels. Raises ReadError."""
+    path = Path(path)
+    with quiet_libraries():
+        try:
+            kind = _kind(path)
+            if kind == "png":
+                return png_chunks.xmp_packet(path)
+            if kind == "tiff":
+                return tiff.tiff_packet(path)
+            return raster.raster_packet(path, kind) if kind in ("jpeg", "webp") else None
         except UnreadableError as error:
             raise ReadError(f"{path}: {error}") from error
         except _FAILURES as error:

@@ -222,6 +222,11 @@ def _main_tags(path: Path) -> tuple[ifd.Tags, Metadata]:
     return main, tiff_metadata(main, about)
 
 
+def tiff_packet(path: Path) -> bytes | None:
+    """Return the XMP packet of the first directory; raises ValueError where there is none."""
+    return _main_tags(path)[1].xmp
+
+
 def tiff_metadata(main: ifd.Tags, about: Metadata) -> Metadata:
     """Add the XMP, IPTC and Photoshop tags of a TIFF directory to its metadata."""
     packet, iptc, resources = main.get(_XMP), main.get(_IPTC), main.get(_RESOURCES)

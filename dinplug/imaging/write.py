@@ -6,10 +6,12 @@ import errno
 import os
 import secrets
 import struct
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 from dinplug.errors import WriteError
-from dinplug.imaging import encode, metadata, profiles
+from dinplug.imaging import encode, metadata, profiles, provenance, sidecar
 from dinplug.imaging.compose import Composed, compose
 from dinplug.imaging.options import WriteOptions
 from dinplug.imaging.photo import Photo
@@ -29,8 +31,9 @@ def write_photo(
 ) -> tuple[str, ...]:
     """Write a photo to `path` in the wished format (by default its own), never half.
 
-    Something that exists is replaced only with `overwrite`, the photo's own file never.
-    Returns notes on what the format could not hold. Raises WriteError.
+    Something that exists is replaced only with `overwrite`, the photo's own file never. The
+    photo's `.xmp` sidecars are copied first, and never replace anything. Returns notes on what
+    the format could not hold. Raises WriteError.
     """
     path = Path(path)
     options = options or WriteOptions()
@@ -39,25 +42,25 @@ def write_photo(
     except OSError as error:
         raise WriteError(f"{path}: {_reason(error)}") from error
     composed = compose(photo, options)
+    sidecars, sidecar_notes = sidecar.sidecars_for(photo, path)
     about = metadata.for_result(
-        photo.source.metadata,
+        sidecar.with_packet_of(photo, sidecars),
         photo.width,
         photo.height,
         _software(photo),
-        _history(photo),
+        provenance.note_for(photo, options),
         resized=(photo.width, photo.height) != (photo.source.width, photo.source.height),
+        developed=photo.source.kind == "raw",
         colour_space=_colour_space(photo, composed),
     )
-    part = path.with_name(f".dinplug-{secrets.token_hex(8)}.part")
+    notes: list[str] = []
     try:
-        # Creating it here gives it the permissions of any new file of this user.
-        os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
-        try:
-            notes = _ENCODERS[composed.format](part, photo, composed, about, options)
+        with _new_part(path) as part:
+            notes += _ENCODERS[composed.format](part, photo, composed, about, options)
             _sync(part)
+            # Before the result: a run that ends in between makes the same copies again.
+            notes += sidecar_notes + _copy_sidecars(sidecars)
             _publish(part, path, overwrite=overwrite)
-        finally:
-            part.unlink(missing_ok=True)
         _sync_folder(path.parent)
     except OSError as error:
         # numpy, which writes for tifffile, reports a short write without a number.
@@ -66,6 +69,33 @@ def write_photo(
     except (ValueError, RuntimeError, MemoryError, struct.error) as error:
         raise WriteError(f"{path}: cannot be encoded ({one_line(error)})") from error
     return (*composed.notes, *notes)
+
+
+@contextmanager
+def _new_part(path: Path) -> Iterator[Path]:
+    """Make a temporary file beside `path`, and remove it if it is still there in the end."""
+    part = path.with_name(f".dinplug-{secrets.token_hex(8)}.part")
+    # Creating it here gives it the permissions of any new file of this user.
+    os.close(os.open(part, os.O_CREAT | os.O_EXCL | os.O_WRONLY, 0o666))
+    try:
+        yield part
+    finally:
+        part.unlink(missing_ok=True)
+
+
+def _copy_sidecars(copies: list[sidecar.Sidecar]) -> list[str]:
+    """Write sidecars where there are none yet; return a note for each that is there and differs."""
+    notes = []
+    for copy in copies:
+        with _new_part(copy.path) as part:
+            part.write_bytes(copy.content)
+            _sync(part)
+            try:
+                _publish(part, copy.path, overwrite=False)
+            except FileExistsError:
+                if copy.path.read_bytes() != copy.content:
+                    notes.append(f"{copy.path.name} exists already and is left as it is")
+    return notes
 
 
 def _check_place(path: Path, original: Path, *, overwrite: bool) -> None:
@@ -87,19 +117,6 @@ def _colour_space(photo: Photo, composed: Composed) -> int | None:
 
 def _software(photo: Photo) -> str | None:
     return f"dinplug {photo.provenance.version}" if photo.provenance else None
-
-
-def _history(photo: Photo) -> dict[str, str]:
-    made = photo.provenance
-    if made is None:
-        return {}
-    return {
-        "Task": made.task,
-        "Network": made.model,  # not "Model": readers would take that for the camera's
-        "Weights": made.weights,
-        "Options": made.options,
-        "Version": made.version,
-    }
 
 
 def _reason(error: OSError) -> str:

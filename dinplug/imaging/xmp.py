@@ -1,4 +1,4 @@
-"""Edit XMP packets: orientation, size, and how a result was made.
+"""Edit XMP packets: orientation, size, and what the settings of a RAW converter would do twice.
 
 Packets are edited as text, so that everything else in them stays byte for byte. The
 properties concerned are simple ones; XMP (part 1, section 7) allows them as attributes
@@ -8,17 +8,17 @@ or as elements, and both are handled.
 from __future__ import annotations
 
 import re
-from xml.sax.saxutils import quoteattr
+from collections.abc import Iterator
 
-NAMESPACE = "urn:dinplug:restoration:1.0:"
-_OWN = re.compile(rb"\s*<rdf:Description\b[^>]*" + NAMESPACE.encode() + rb"[^>]*/>", re.DOTALL)
-_EMPTY = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
-    '<rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">\n'
-    "</rdf:RDF>\n</x:xmpmeta>\n"
-    '<?xpacket end="w"?>'
-).encode()
+from dinplug.imaging import xmp_tree
+
+_CAMERA_RAW = "http://ns.adobe.com/camera-raw-settings/1.0/"
+_CAMERA_RAW_SAVED = "http://ns.adobe.com/camera-raw-saved-settings/1.0/"
+_DARKTABLE = "http://darktable.sf.net/"
+_DEVELOPMENT = frozenset([_CAMERA_RAW, _CAMERA_RAW_SAVED, _DARKTABLE])
+_NO_SETTING = frozenset([(_DARKTABLE, "colorlabels")])
+_ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"<\0", "utf-16-le"),
+              (b"\0<", "utf-16-be"))  # fmt: skip
 
 
 def _pattern(name: str) -> re.Pattern[bytes]:
@@ -29,7 +29,9 @@ def _pattern(name: str) -> re.Pattern[bytes]:
     )
 
 
-def _replace(packet: bytes, name: str, value: int) -> bytes:
+def with_value(packet: bytes, name: str, value: str | int) -> bytes:
+    """Set the simple property `name` (with its usual prefix) where the packet states it."""
+
     def put(found: re.Match[bytes]) -> bytes:
         before, after = found[1] or found[4], found[3] or found[6]
         return before + str(value).encode() + after
@@ -41,38 +43,61 @@ def orientation(packet: bytes) -> int | None:
     """Return tiff:Orientation 1..8, or None."""
     found = _pattern("tiff:Orientation").search(packet)
     text = (found[2] or found[5] or b"") if found else b""
-    return int(text) if text.isdigit() and 1 <= int(text) <= 8 else None
+    return int(text) if text in (b"1", b"2", b"3", b"4", b"5", b"6", b"7", b"8") else None
 
 
 def with_size(packet: bytes, width: int, height: int) -> bytes:
     """Set the orientation to upright and the sizes that the packet states to the true ones."""
-    packet = _replace(packet, "tiff:Orientation", 1)
+    packet = with_value(packet, "tiff:Orientation", 1)
     for name, value in (("ImageWidth", width), ("ImageLength", height)):
-        packet = _replace(packet, f"tiff:{name}", value)
+        packet = with_value(packet, f"tiff:{name}", value)
     for name, value in (("PixelXDimension", width), ("PixelYDimension", height)):
-        packet = _replace(packet, f"exif:{name}", value)
+        packet = with_value(packet, f"exif:{name}", value)
     return packet
 
 
-def with_history(packet: bytes | None, history: dict[str, str]) -> bytes:
-    """Add how the result was made, in place of an earlier such note.
+def as_utf8(packet: bytes) -> bytes:
+    """Return a UTF-16 packet as UTF-8, and any other as it is."""
+    for start, encoding in _ENCODINGS:
+        if packet.startswith(start):
+            try:
+                return packet.decode(encoding).encode("utf-8")
+            except UnicodeError:
+                return packet
+    return packet
 
-    A packet without a place for it is set aside for a fresh one only if it is no XMP at all.
+
+def without_development(packet: bytes) -> bytes:
+    """Leave out what Camera Raw, Lightroom and darktable did to a RAW's sensor data.
+
+    The result is developed already: read with these settings, it would be developed twice.
+    Ratings, labels, keywords and texts are elsewhere in a packet and stay, as does a packet that
+    is damaged.
     """
-    if packet is None or b"</rdf:RDF>" not in packet:
-        packet = _EMPTY
-    attributes = "".join(
-        f"\n    dinplug:{name}={quoteattr(_clean(value))}" for name, value in history.items()
-    )
-    # All descriptions of a packet are about one thing, under the name it already has.
-    about = re.search(rb"rdf:about\s*=\s*[\"']([^\"'<>]*)[\"']", packet)
-    thing = about[1].decode("utf-8", "replace") if about else ""
-    note = f'<rdf:Description rdf:about="{thing}"\n    xmlns:dinplug="{NAMESPACE}"{attributes}/>\n'
-    packet = _OWN.sub(b"", packet)
-    at = packet.rindex(b"</rdf:RDF>")
-    return packet[:at] + note.encode() + packet[at:]
+    tree = xmp_tree.parse(packet)
+    if tree is None:
+        return packet
+    prefixes = [p for p, spaces in tree.prefixes.items() if p and spaces & _DEVELOPMENT]
+    names = b"|".join(re.escape(prefix.encode()) for prefix in sorted(prefixes))
+    setting = re.compile(rb"\s(?:" + names + rb"):[\w.-]+\s*=\s*(?:\"[^\"]*\"|'[^']*')")
+    for start, end, is_element in sorted(_settings(tree.root), reverse=True):
+        kept = b"" if is_element else setting.sub(b"", packet[start:end])
+        packet = packet[:start] + kept + packet[end:]
+    return packet
 
 
-def _clean(text: str) -> str:
-    """Drop the control characters that XML 1.0 forbids."""
-    return re.sub("[\x00-\x08\x0b\x0c\x0e-\x1f]", "", text)
+def _settings(root: xmp_tree.Element) -> Iterator[tuple[int, int, bool]]:
+    """Yield the bytes of each element that is a setting, and of each start tag that has some."""
+    pending = [root]
+    while pending:
+        element = pending.pop()
+        if _is_setting(element.namespace, element.name):
+            yield element.start, element.end, True
+            continue
+        if any(_is_setting(*name) for name in element.attributes):
+            yield element.start, element.head_end, False
+        pending += element.children
+
+
+def _is_setting(namespace: str, name: str) -> bool:
+    return namespace in _DEVELOPMENT and (namespace, name) not in _NO_SETTING

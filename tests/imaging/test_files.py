@@ -28,7 +28,7 @@ from dinplug.imaging.compose import stored_depth
 from dinplug.imaging.metadata import COLOUR_SPACE, PIXEL_X, PIXEL_Y, SOFTWARE
 from dinplug.imaging.photo import F32Image
 
-MADE = Provenance("dehaze", "din-small", "ab" * 32, "strength 1", "0.1.0")
+MADE = Provenance("dehaze", "din-small", "ab" * 32, "strength=1", "0.1.0")
 
 
 def _folder() -> Path:

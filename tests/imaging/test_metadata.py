@@ -89,7 +89,7 @@ def test_result_states_its_own_size_and_space() -> None:
     assert new.exif[metadata.COLOUR_SPACE].integers() == (1,)
     assert 0xA20E not in new.exif
     assert new.main[metadata.SOFTWARE].data == b"dinplug 1\0"
-    assert new.xmp is not None and b'dinplug:Task="sr"' in new.xmp
+    assert new.xmp is not None and b"<dinplug:Task>sr</dinplug:Task>" in new.xmp
 
 
 @pytest.mark.parametrize(
