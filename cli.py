@@ -107,7 +107,8 @@ def main() -> None:
     "--out",
     type=ResultsFolder(path_type=Path),
     metavar="FOLDER",
-    help="Where results go. Default: beside each folder, named after it and the task.",
+    help="Where results go. Default: beside the folder (of a photo: the one it is in), named "
+    "after it and the task.",
 )
 @click.option("--include", multiple=True, metavar="PATTERN", help="Only what fits, e.g. '*.tif'.")
 @click.option("--exclude", multiple=True, metavar="PATTERN", help="Nothing that fits.")
@@ -138,7 +139,7 @@ def batch(
 
     Originals stay as they are, what is done already is skipped, and a photo that fails does not
     stop the others. Exit codes: 0 all done, 1 some photos failed, 2 usage, 3 something is missing
-    on this machine, 130 interrupted.
+    on this machine, 4 another run writes to the same folder, 130 interrupted.
 
     \b
     Examples:
@@ -184,8 +185,9 @@ def batch(
             stop,
             overwrite=overwrite,
             overlap=wishes.max_memory is None,
+            warn=lambda text: click.echo(for_display(f"note: {text}"), err=True),
         )
-        stop.before_leaving.append(run.unfinished.remove)
+        stop.before_leaving.append(run.leave)
         finished = run.run()
     if finished.interrupted:
         sys.exit(Interrupted.exit_code)

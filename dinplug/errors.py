@@ -4,6 +4,7 @@ DinplugError                 anything below; its message says what, which file, 
 ├── UsageError               a wish that cannot be met as stated (exit code 2)
 ├── SetupError               this machine lacks something: device, weights, library (exit code 3)
 │   └── CheckpointError      a weights file that is damaged, hostile, or of no known network
+├── BusyError                another run writes to the folder of results (exit code 4)
 ├── PhotoError               one photo cannot be restored (exit code 1); the others go on
 │   ├── ReadError            it cannot be read: damaged, unsupported, or too large
 │   └── WriteError           its result cannot be written
@@ -31,6 +32,12 @@ class SetupError(DinplugError):
 
 class CheckpointError(SetupError):
     """A weights file that is damaged, hostile, or of no known network."""
+
+
+class BusyError(DinplugError):
+    """Another run writes to the folder where results shall go."""
+
+    exit_code = 4
 
 
 class PhotoError(DinplugError):

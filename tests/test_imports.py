@@ -22,6 +22,7 @@ LAYERS = [
     {"batch", "hosts"},
     {"commands"},
     {"cli"},
+    {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
 IN_HOST = {"client", "launch", "manifest", "pixels", "protocol"}

@@ -11,6 +11,8 @@ from typing import get_type_hints
 from dinplug.errors import UsageError
 
 SCHEMA = 1
+NOT_TRIED = "not tried, because the run ended early"
+"""The reason of each photo that a run did not come to: what ended it is another photo's reason."""
 
 
 @dataclass(frozen=True)

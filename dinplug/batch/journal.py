@@ -1,8 +1,10 @@
 """The append-only record of a run, one JSON line for each photo, in the folder of the results.
 
 A photo counts as done when its result exists and the journal says that it was made from the same
-content with the same recipe. Lines that a crash tore are ignored, so that the worst a torn line
-costs is one photo restored again.
+content with the same recipe. That a result is about to get a name that is free is recorded too:
+results get their names whole, so if the process was killed between naming and recording, what has
+the name is the result. Lines that a crash tore are ignored, so that the worst a torn line costs is
+one photo restored again.
 """
 
 import hashlib
@@ -17,7 +19,7 @@ from dinplug.errors import WriteError
 
 JOURNAL_NAME = ".dinplug-journal.jsonl"
 SCHEMA = 1
-Status = Literal["done", "failed"]
+Status = Literal["begun", "done", "failed"]
 OptionValue = str | int | float | bool | None
 
 
@@ -69,6 +71,7 @@ class Journal:
 
     folder: Path
     _latest: dict[str, Record] = field(default_factory=dict)
+    _begun: dict[str, Record] = field(default_factory=dict)
 
     @staticmethod
     def read(folder: Path) -> "Journal":
@@ -83,12 +86,16 @@ class Journal:
         return journal
 
     def outputs(self) -> set[Path]:
-        """Every result the journal knows as done, as paths inside its folder."""
-        return {self.folder / output for output in self._latest}
+        """Every result the journal knows as done or begun, as paths inside its folder."""
+        return {self.folder / output for output in (*self._latest, *self._begun)}
 
     def find(self, target: Path) -> Record | None:
         """The latest record of the result `target` as done, if any."""
         return self._latest.get(self.name_of(target))
+
+    def find_begun(self, target: Path) -> Record | None:
+        """The record that `target`, which was not there, would be written, if nothing followed."""
+        return self._begun.get(self.name_of(target))
 
     def name_of(self, target: Path) -> str:
         """How the journal names `target`."""
@@ -112,8 +119,11 @@ class Journal:
         self._remember(record)
 
     def _remember(self, record: Record) -> None:
+        self._begun.pop(record.output, None)
         if record.status == "done":
             self._latest[record.output] = record
+        elif record.status == "begun":
+            self._begun[record.output] = record
 
 
 def _sha256(stream: BinaryIO) -> str:

@@ -4,6 +4,7 @@ No result ever takes the place of an input, and no two inputs share a result.
 """
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
@@ -185,6 +186,10 @@ def _look_at_target(
     if overwrite:
         return None
     record = journal.find(job.target)
+    if record is None and (begun := journal.find_begun(job.target)) is not None:
+        if is_reservation(job.target):
+            return None
+        record = begun
     if record is None:
         return Skip(job, "exists, and no journal says from what; --overwrite replaces it")
     if not _made_from(record, job.source):
@@ -194,6 +199,18 @@ def _look_at_target(
     if record.recipe != recipe:
         return Skip(job, f"done with {_difference(record.recipe, recipe)}; --overwrite redoes it")
     return Skip(job, "already done")
+
+
+def is_reservation(target: Path) -> bool:
+    """Tell whether `target`, which was begun, has its name only and no content yet.
+
+    Where a file system has no hard links, names are reserved with empty files.
+    """
+    try:
+        state = target.lstat()
+    except OSError:
+        return False
+    return stat.S_ISREG(state.st_mode) and state.st_size == 0
 
 
 def _made_from(record: Record, source: Path) -> bool:

@@ -12,6 +12,7 @@ from rich.table import Column
 from rich.text import Text
 
 from dinplug.batch.events import (
+    NOT_TRIED,
     Event,
     PhotoDone,
     PhotoFailed,
@@ -70,6 +71,8 @@ class LineView(View):
             self._total = event.photos
         elif isinstance(event, PhotoDone):
             self._line(f"{event.source} -> {event.target} ({duration(event.seconds)})")
+        elif isinstance(event, PhotoFailed) and event.reason == NOT_TRIED:
+            self._settled += 1  # the summary counts them
         elif isinstance(event, PhotoFailed):
             self._line(f"failed: {about(event.source, event.reason)}")
         elif isinstance(event, PhotoSkipped):
@@ -134,8 +137,9 @@ class TerminalView(View):
         elif isinstance(event, PhotoFailed):
             self._settled += 1
             self._advance()
-            failure = for_display(f"failed: {about(event.source, event.reason)}")
-            self._bars.console.print(Text(failure, style="red"))
+            if event.reason != NOT_TRIED:  # the summary counts them
+                failure = for_display(f"failed: {about(event.source, event.reason)}")
+                self._bars.console.print(Text(failure, style="red"))
         elif isinstance(event, RunFinished) and self._present is not None:
             self._bars.remove_task(self._present)
             self._present = None

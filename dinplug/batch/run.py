@@ -1,21 +1,22 @@
 """Restore the photos of a plan: one is decoded ahead and one encoded behind the present one.
 
 A photo that fails costs itself. What ends a run early is the user, a machine that lacks something
-(SetupError), or a disk that takes no more.
+(SetupError), or a disk that takes no more; what was not tried then is left to the next run.
 """
 
-import errno
+import os
 import threading
 import time
 import traceback
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
-from contextlib import contextmanager, suppress
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Protocol
 
 from dinplug.batch.events import (
+    NOT_TRIED,
     Event,
     PhotoDone,
     PhotoFailed,
@@ -25,17 +26,17 @@ from dinplug.batch.events import (
     RunFinished,
     RunStarted,
 )
-from dinplug.batch.journal import JOURNAL_NAME, Fingerprint, Journal, Recipe, Record, Status
-from dinplug.batch.plan import BatchPlan, Job
+from dinplug.batch.journal import Fingerprint, Recipe, Record, Status
+from dinplug.batch.loading import Loaded, load_photo
+from dinplug.batch.pacing import progress_receiver
+from dinplug.batch.plan import BatchPlan, Job, is_reservation
+from dinplug.batch.results_folder import ResultsFolder, is_disk_error, make_folder, results_folder
 from dinplug.batch.unfinished import UnfinishedFiles
-from dinplug.errors import DinplugError, Interrupted, ReadError, SetupError, WriteError
-from dinplug.imaging import Photo, WriteOptions, read_photo, write_photo
-from dinplug.inference.executor import Progress
+from dinplug.errors import DinplugError, Interrupted, SetupError, WriteError
+from dinplug.imaging import Photo, WriteOptions, write_photo
 from dinplug.inference.run import OnProgress, ShouldStop
 
 _POLL_SECONDS = 0.1
-_PROGRESS_SECONDS = 0.1
-_DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
 
 class PhotoRestorer(Protocol):
@@ -51,18 +52,13 @@ class PhotoRestorer(Protocol):
         """Return the restored photo; raise Interrupted soon after `should_stop` says so."""
 
 
-@dataclass(frozen=True)
-class _Loaded:
-    photo: Photo
-    fingerprint: Fingerprint
-
-
 @dataclass
 class BatchRun:
     """One run of a plan. `emit` receives every event, one at a time, from several threads.
 
     With `overlap` up to three photos are in memory: decoded ahead, restored, encoded behind;
-    without it one at a time. `overwrite` allows to replace results, never originals.
+    without it one at a time. `overwrite` allows to replace results, never originals. `warn`
+    receives what the user should know before the first photo.
     """
 
     plan: BatchPlan
@@ -73,23 +69,41 @@ class BatchRun:
     should_stop: ShouldStop
     overwrite: bool = False
     overlap: bool = True
+    warn: Callable[[str], None] = lambda text: None
     unfinished: UnfinishedFiles = field(default_factory=UnfinishedFiles)
     _done: int = 0
     _failed: int = 0
     _fatal: DinplugError | None = None
     _settled: set[Job] = field(default_factory=set)
-    _journals: dict[Path, Journal] = field(default_factory=dict)
+    _folders: dict[Path, ResultsFolder] = field(default_factory=dict)
     _lock: threading.RLock = field(default_factory=threading.RLock)
 
     def run(self) -> RunFinished:
         """Restore all photos of the plan and return the last event, which was emitted as well.
 
-        Raises SetupError before the first photo if a folder for results cannot be written, and
-        after the last event if the run had to end for such a reason.
+        The folders for results are locked meanwhile. Raises, before the first photo, SetupError if
+        one of them cannot be written and BusyError if another run writes to it; SetupError after
+        the last event if the run had to end for such a reason.
         """
+        with ExitStack() as opened:
+            for path in dict.fromkeys(job.folder for job in self.plan.jobs):
+                folder = opened.enter_context(results_folder(path))
+                self._folders[path] = folder
+                if not folder.lock.is_held:
+                    self.warn(
+                        f"{path}: this file system has no locks; take care that no other run of "
+                        "dinplug writes there"
+                    )
+            return self._run()
+
+    def leave(self) -> None:
+        """Remove what is unfinished and give the folders back, because the process ends at once."""
+        self.unfinished.remove()
+        for folder in self._folders.values():
+            folder.lock.release()
+
+    def _run(self) -> RunFinished:
         started = time.monotonic()
-        for folder in dict.fromkeys(job.folder for job in self.plan.jobs):
-            self._journals[folder] = open_results_folder(folder)
         self._announce()
         # At the end a photo that is not read yet is dropped, one that is restored is written.
         with _one_thread("decode", finish=False) as decoder, _one_thread("encode") as encoder:
@@ -124,14 +138,14 @@ class BatchRun:
     def _restore_all(self, decoder: ThreadPoolExecutor, encoder: ThreadPoolExecutor) -> bool:
         """Restore every job; False if the user stopped the run."""
         jobs = self.plan.jobs
-        ahead = decoder.submit(_load, jobs[0]) if jobs else None
+        ahead = decoder.submit(load_photo, jobs[0]) if jobs else None
         behind: Future[None] | None = None
         for index, job in enumerate(jobs):
             present, ahead = ahead, None
             assert present is not None
             following = jobs[index + 1] if index + 1 < len(jobs) else None
             if following and self.overlap:
-                ahead = decoder.submit(_load, following)
+                ahead = decoder.submit(load_photo, following)
             started = time.monotonic()
             self._emit(PhotoStarted(index, str(job.source), str(job.target)))
             try:
@@ -151,7 +165,7 @@ class BatchRun:
             if self._fatal is not None:
                 break
             if following and not self.overlap:
-                ahead = decoder.submit(_load, following)
+                ahead = decoder.submit(load_photo, following)
         if self._fatal is None:
             try:
                 self._wait_for(behind)
@@ -162,7 +176,7 @@ class BatchRun:
             self._give_up(behind)
         return True
 
-    def _restore(self, index: int, loading: "Future[_Loaded]") -> tuple[Photo, Fingerprint]:
+    def _restore(self, index: int, loading: "Future[Loaded]") -> tuple[Photo, Fingerprint]:
         self._emit(PhotoProgress(index, "reading", 0, 1))
         self._wait_for(loading)
         loaded = loading.result()
@@ -178,7 +192,9 @@ class BatchRun:
     ) -> None:
         """Write one result and its line in the journal; runs in the encoding thread."""
         try:
+            self._folders[job.folder].check()
             make_folder(job.target.parent)
+            self._begin(job, fingerprint)
             with self.unfinished.writing_in(job.target.parent):
                 notes = write_photo(photo, job.target, self.write_options, overwrite=self.overwrite)
             seconds = time.monotonic() - started
@@ -192,6 +208,13 @@ class BatchRun:
             note = "; ".join((*photo.source.warnings, *notes))
             self._emit(PhotoDone(index, str(job.source), str(job.target), seconds, note))
 
+    def _begin(self, job: Job, fingerprint: Fingerprint) -> None:
+        """Record that `job` will be written, unless its result replaces one."""
+        if self._folders[job.folder].journal.find_begun(job.target) and is_reservation(job.target):
+            job.target.unlink()
+        if not os.path.lexists(job.target):
+            self._record(job, "begun", fingerprint=fingerprint)
+
     def _fail(self, job: Job, error: Exception) -> None:
         """Report and record that `job` failed with `error`."""
         if isinstance(error, DinplugError):
@@ -202,7 +225,7 @@ class BatchRun:
         reason = " ".join(reason.split())
         with self._lock:
             self._report_failure(job, reason)
-            if isinstance(error, SetupError) or _is_disk_error(error):
+            if isinstance(error, SetupError) or is_disk_error(error):
                 self._fatal = error if isinstance(error, DinplugError) else WriteError(reason)
         # On a full disk this cannot be recorded either; the reason has been shown.
         with suppress(WriteError):
@@ -214,7 +237,7 @@ class BatchRun:
             wait([behind])
         for job in self.plan.jobs:
             if job not in self._settled:
-                self._report_failure(job, f"not tried, because the run ended early: {self._fatal}")
+                self._report_failure(job, NOT_TRIED)
 
     def _report_failure(self, job: Job, reason: str) -> None:
         with self._lock:
@@ -233,7 +256,7 @@ class BatchRun:
         trace: str = "",
     ) -> None:
         with self._lock:
-            journal = self._journals[job.folder]
+            journal = self._folders[job.folder].journal
             journal.append(
                 Record(
                     source=str(job.source),
@@ -260,60 +283,6 @@ class BatchRun:
     def _emit(self, event: Event) -> None:
         with self._lock:
             self.emit(event)
-
-
-def progress_receiver(index: int, emit: Callable[[Event], None]) -> OnProgress:
-    """Return a receiver that passes on as much progress as a person or program can follow."""
-    last_time = float("-inf")
-
-    def receive(progress: Progress) -> None:
-        nonlocal last_time
-        now = time.monotonic()
-        if progress.done == progress.total or now - last_time >= _PROGRESS_SECONDS:
-            last_time = now
-            emit(PhotoProgress(index, progress.stage, progress.done, progress.total))
-
-    return receive
-
-
-def open_results_folder(folder: Path) -> Journal:
-    """Make `folder` and read its journal. Raises SetupError if it cannot be written to."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-        with (folder / JOURNAL_NAME).open("ab"):
-            pass
-    except OSError as error:
-        raise SetupError(
-            f"{folder}: results cannot be written there ({error.strerror}); "
-            "choose another folder with --out"
-        ) from error
-    return Journal.read(folder)
-
-
-def make_folder(folder: Path) -> None:
-    """Make `folder` and those above it. Raises WriteError."""
-    try:
-        folder.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        raise WriteError(f"{folder}: cannot be made ({error.strerror})") from error
-
-
-def _load(job: Job) -> _Loaded:
-    photo = read_photo(job.source)
-    try:
-        return _Loaded(photo, Fingerprint.of(job.source))
-    except OSError as error:
-        raise ReadError(f"{job.source}: cannot be read ({error.strerror})") from error
-
-
-def _is_disk_error(error: BaseException) -> bool:
-    """Tell whether `error` comes from a disk that takes nothing more."""
-    cause: BaseException | None = error
-    while cause is not None:
-        if isinstance(cause, OSError) and cause.errno in _DISK_ERRORS:
-            return True
-        cause = cause.__cause__ or cause.__context__
-    return False
 
 
 @contextmanager

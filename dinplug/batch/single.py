@@ -16,8 +16,9 @@ from dinplug.batch.events import (
     RunStarted,
 )
 from dinplug.batch.journal import Recipe
+from dinplug.batch.pacing import progress_receiver
 from dinplug.batch.plan import is_same_file
-from dinplug.batch.run import PhotoRestorer, progress_receiver
+from dinplug.batch.run import PhotoRestorer
 from dinplug.batch.unfinished import UnfinishedFiles
 from dinplug.errors import DinplugError, Interrupted, UsageError
 from dinplug.imaging import WriteOptions, read_photo, write_photo

@@ -1,10 +1,19 @@
-"""Temporary files of a write in progress, to be removed when the process must leave at once."""
+"""Temporary files of writes: removed when the process leaves at once, or after it was killed."""
 
+import os
+import re
+import stat
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
+from dinplug.batch.journal import JOURNAL_NAME
+from dinplug.batch.lock import LOCK_NAME, Holder, marked_as_written_in, nobody_writing_in
+
 _PATTERN = ".dinplug-*.part"
+_NAME = re.compile(r"\.dinplug-[0-9a-f]{16}\.part")
+_CLOCK_STEP_NS = 2_000_000_000
+"""The coarsest clock of a file system (FAT) knows two seconds."""
 
 
 class UnfinishedFiles:
@@ -17,12 +26,13 @@ class UnfinishedFiles:
     @contextmanager
     def writing_in(self, folder: Path) -> Iterator[None]:
         """Mark that a result is being written in `folder`."""
-        self._others = frozenset(folder.glob(_PATTERN))
-        self._folder = folder
-        try:
-            yield
-        finally:
-            self._folder = None
+        with marked_as_written_in(folder):
+            self._others = frozenset(folder.glob(_PATTERN))
+            self._folder = folder
+            try:
+                yield
+            finally:
+                self._folder = None
 
     def remove(self) -> None:
         """Remove what the present write has left, if there is one."""
@@ -31,3 +41,42 @@ class UnfinishedFiles:
         with suppress(OSError):
             for part in set(self._folder.glob(_PATTERN)) - self._others:
                 part.unlink(missing_ok=True)
+
+
+def remove_left_files(root: Path, killed: Holder) -> list[Path]:
+    """Remove what the run `killed` left unfinished below `root`, and return what was removed.
+
+    The caller holds the lock of `root`. Removed are regular files with a name that only dinplug
+    gives, of this user, not older than that run, in folders where nobody writes at present. Links
+    are not followed, and folders that are other runs' results not entered.
+    """
+    removed = []
+    for name, folders, files in os.walk(root):
+        folder = Path(name)
+        if folder != root and (JOURNAL_NAME in files or LOCK_NAME in files):
+            folders.clear()
+            continue
+        left = [folder / file for file in files if _NAME.fullmatch(file)]
+        left = [part for part in left if _may_be_of(part, killed)]
+        if not left:
+            continue
+        # Looked for before the lock is tried: whoever was writing one of them still holds his
+        # mark, or has finished it and so removed it himself.
+        with nobody_writing_in(folder) as certain:
+            for part in left if certain else []:
+                with suppress(OSError):
+                    part.unlink()
+                    removed.append(part)
+    return removed
+
+
+def _may_be_of(part: Path, killed: Holder) -> bool:
+    try:
+        state = part.lstat()
+    except OSError:
+        return False
+    return (
+        stat.S_ISREG(state.st_mode)
+        and (not hasattr(os, "geteuid") or state.st_uid == os.geteuid())
+        and state.st_mtime_ns >= killed.since_ns - _CLOCK_STEP_NS
+    )

@@ -50,7 +50,10 @@ class Wishes:
             raise UsageError(f"--scale is for --task sr; {self.task} keeps a photo's size")
         if self.reference and (self.tile is not None or self.max_memory is not None):
             raise UsageError("--reference runs untiled: leave out --tile and --max-memory")
-        return load_model(self.model, task=self.task, scale=self.scale)
+        model = load_model(self.model, task=self.task, scale=self.scale)
+        if model.any_factor and self.scale is None:
+            raise UsageError(f"{model.name} enlarges by any factor: say by which with --scale")
+        return model
 
     def restorer(self, model: LoadedModel) -> Restorer:
         """Make the restorer for `model`."""

@@ -94,7 +94,7 @@ def test_the_summary_counts_and_gives_reasons() -> None:
     for event in EVENTS:
         summary.take(event)
     assert summary.lines() == [
-        "Finished after 1 min 15 s: 1 restored, 1 skipped, 1 failed; results in /o",
+        "Finished after 1 min 15 s with din: 1 restored, 1 skipped, 1 failed; results in /o",
         "  skipped 1: already done",
         "  note: /p/a [red].tif: its profile is damaged",
         "  failed: /p/b.tif: the file is cut short",

@@ -11,6 +11,7 @@ import pytest
 from PIL import Image
 
 from dinplug.batch.events import (
+    NOT_TRIED,
     Event,
     PhotoDone,
     PhotoFailed,
@@ -206,7 +207,7 @@ def test_stopping_while_a_photo_is_read_does_not_wait_for_it(
         disk.wait()
         return read_photo(path)
 
-    monkeypatch.setattr("dinplug.batch.run.read_photo", read_slowly)
+    monkeypatch.setattr("dinplug.batch.loading.read_photo", read_slowly)
 
     def stop_when_reading(event: Event) -> None:
         if isinstance(event, PhotoProgress):
@@ -234,7 +235,7 @@ def test_a_full_disk_ends_the_run(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     reasons = failures(events)
     assert len(reasons) == finished(events).failed == 9
     assert "the disk is full" in reasons[0]
-    assert "not tried, because the run ended early" in reasons[-1]
+    assert reasons[-1] == NOT_TRIED
 
 
 def test_a_missing_device_ends_the_run_with_its_own_error(tmp_path: Path) -> None:
@@ -248,7 +249,9 @@ def test_a_missing_device_ends_the_run_with_its_own_error(tmp_path: Path) -> Non
     )
     with pytest.raises(SetupError, match="the device is gone"):
         batch.run()
+    assert failures(events) == ["the device is gone; use --device cpu", NOT_TRIED]
     assert finished(events).failed == 2
+    assert finished(run(plan(folder), Inverter())).done == 2
 
 
 def test_a_folder_that_takes_nothing_is_told_before_the_first_photo(tmp_path: Path) -> None:
@@ -291,9 +294,9 @@ def test_leaving_in_the_midst_of_a_write_removes_its_file(
     seen: list[list[str]] = []
 
     def leave(part: Path) -> None:
-        seen.append([path.suffix for path in out.iterdir() if path.name != JOURNAL_NAME])
+        seen.append([path.suffix for path in out.glob("*.part")])
         batch.unfinished.remove()
-        seen.append([path.suffix for path in out.iterdir() if path.name != JOURNAL_NAME])
+        seen.append([path.suffix for path in out.glob("*.part")])
 
     monkeypatch.setattr("dinplug.imaging.write._sync", leave)
     if single:
