@@ -85,6 +85,7 @@ def test_help_needs_no_torch() -> None:
         ["batch", ".", "--task", "denoise"],
         ["batch", ".", "--task", "sr", "--scale", "0"],
         ["batch", ".", "--task", "dehaze", "--scale", "2"],
+        ["batch", ".", "--model", "tiny-as"],
         ["batch", ".", "--task", "dehaze", "--strength", "1.5"],
         ["batch", ".", "--task", "dehaze", "--max-memory", "lots"],
         ["batch", ".", "--task", "dehaze", "--device", "tpu"],
@@ -107,6 +108,15 @@ def test_wrong_usage_is_exit_code_2_and_no_traceback(
     assert result.exit_code == 2
     (line,) = result.stderr.splitlines()
     assert line.startswith("Error: ") and not result.stdout
+
+
+@pytest.mark.usefixtures("tiny_models")
+def test_a_model_of_any_factor_asks_for_one(tmp_path: Path) -> None:
+    arguments = ["restore", "--model", "tiny-as", photo(tmp_path / "a.png"), tmp_path / "b.png"]
+    result = dinplug_says(*arguments)
+    assert result.exit_code == 2
+    assert "tiny-as enlarges by any factor: say by which with --scale" in result.stderr
+    assert dinplug_says(*arguments, "--scale", "1.5").exit_code == 0
 
 
 def test_no_arguments_show_the_help() -> None:

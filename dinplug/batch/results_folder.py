@@ -5,14 +5,14 @@ from __future__ import annotations
 import errno
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 
 from dinplug.batch.journal import JOURNAL_NAME, Journal
-from dinplug.batch.lock import FolderLock
+from dinplug.batch.lock import LOCK_NAME, FolderLock
 from dinplug.batch.unfinished import remove_left_files
-from dinplug.errors import SetupError, WriteError
+from dinplug.errors import BusyError, SetupError, WriteError
 
 _DISK_ERRORS = frozenset({errno.ENOSPC, errno.EDQUOT, errno.EROFS})
 
@@ -65,6 +65,16 @@ def results_folder(path: Path) -> Iterator[ResultsFolder]:
         yield ResultsFolder(path, Journal.read(path), lock, state)
     finally:
         lock.release()
+
+
+def clear_up(path: Path) -> None:
+    """Remove what a killed run left in `path`, to which nothing else is to be written.
+
+    Where another run writes, or nobody may, nothing is done.
+    """
+    if (path / LOCK_NAME).exists():
+        with suppress(BusyError, SetupError), results_folder(path):
+            pass
 
 
 def _no_place(path: Path, error: OSError) -> str:

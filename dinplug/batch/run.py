@@ -30,7 +30,13 @@ from dinplug.batch.journal import Fingerprint, Recipe, Record, Status
 from dinplug.batch.loading import Loaded, load_photo
 from dinplug.batch.pacing import progress_receiver
 from dinplug.batch.plan import BatchPlan, Job, is_reservation
-from dinplug.batch.results_folder import ResultsFolder, is_disk_error, make_folder, results_folder
+from dinplug.batch.results_folder import (
+    ResultsFolder,
+    clear_up,
+    is_disk_error,
+    make_folder,
+    results_folder,
+)
 from dinplug.batch.unfinished import UnfinishedFiles
 from dinplug.errors import DinplugError, Interrupted, SetupError, WriteError
 from dinplug.imaging import Photo, WriteOptions, write_photo
@@ -86,7 +92,10 @@ class BatchRun:
         the last event if the run had to end for such a reason.
         """
         with ExitStack() as opened:
-            for path in dict.fromkeys(job.folder for job in self.plan.jobs):
+            for path in self.plan.folders:
+                if all(job.folder != path for job in self.plan.jobs):
+                    clear_up(path)  # after a run that was killed at its very end
+                    continue
                 folder = opened.enter_context(results_folder(path))
                 self._folders[path] = folder
                 if not folder.lock.is_held:

@@ -44,6 +44,25 @@ def test_the_latest_record_counts_and_nothing_is_rewritten(tmp_path: Path) -> No
     assert Journal.read(tmp_path).find(tmp_path / "trip/a.tif") == later
 
 
+def test_what_was_begun_is_known_until_something_follows(tmp_path: Path) -> None:
+    begun = replace(RECORD, status="begun", seconds=0.0)
+    target = tmp_path / "trip" / "a.tif"
+    Journal.read(tmp_path).append(begun)
+    journal = Journal.read(tmp_path)
+    assert journal.find(target) is None and journal.find_begun(target) == begun
+    assert journal.outputs() == {target}
+    journal.append(RECORD)
+    assert Journal.read(tmp_path).find_begun(target) is None
+    assert Journal.read(tmp_path).find(target) == RECORD
+
+
+def test_what_was_begun_and_failed_is_begun_no_more(tmp_path: Path) -> None:
+    journal = Journal.read(tmp_path)
+    for status in ("begun", "failed"):
+        journal.append(replace(RECORD, status=status))
+    assert Journal.read(tmp_path).find_begun(tmp_path / "trip" / "a.tif") is None
+
+
 def test_a_failure_does_not_count_as_done(tmp_path: Path) -> None:
     journal = Journal.read(tmp_path)
     journal.append(replace(RECORD, status="failed", fingerprint=None, reason="broken"))

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from dinplug.batch.journal import Fingerprint, Journal, Recipe, Record
+from dinplug.batch.journal import Fingerprint, Journal, Recipe, Record, Status
 from dinplug.batch.naming import NameTemplate
 from dinplug.batch.plan import BatchPlan, Request, make_plan
 from dinplug.errors import UsageError
@@ -38,17 +38,19 @@ def targets(made: BatchPlan, base: Path) -> list[str]:
     return [job.target.relative_to(base).as_posix() for job in made.jobs]
 
 
-def finish(made: BatchPlan, recipe: Recipe = RECIPE) -> None:
-    """Pretend that every job was done."""
+def finish(
+    made: BatchPlan, recipe: Recipe = RECIPE, status: Status = "done", content: bytes = b"result"
+) -> None:
+    """Pretend that every job was done, or begun and killed."""
     for job in made.jobs:
         job.target.parent.mkdir(parents=True, exist_ok=True)
-        job.target.write_bytes(b"result")
+        job.target.write_bytes(content)
         journal = Journal.read(job.folder)
         journal.append(
             Record(
                 source=str(job.source),
                 output=journal.name_of(job.target),
-                status="done",
+                status=status,
                 recipe=recipe,
                 seconds=1.0,
                 fingerprint=Fingerprint.of(job.source),
@@ -201,6 +203,34 @@ def test_another_recipe_is_told(done: Request, recipe: Recipe, difference: str) 
 def test_a_result_of_unknown_origin_is_left_alone(tmp_path: Path) -> None:
     fill(tmp_path, "photos/a.jpg", "photos-dehaze/a.jpg")
     assert "no journal says" in skip_reason(plan(Request((tmp_path / "photos",))))
+
+
+def test_a_result_that_was_named_and_not_recorded_is_done(tmp_path: Path) -> None:
+    """Killed between the two: results get their names whole."""
+    request = Request((fill(tmp_path / "photos", "a.jpg"),))
+    finish(plan(request), status="begun")
+    assert [skip.reason for skip in plan(request).skips] == ["already done"]
+    other = plan(request, replace(RECIPE, model="other"))
+    assert [skip.reason for skip in other.skips] == [
+        "done with the model din; --overwrite redoes it"
+    ]
+    fill(tmp_path / "photos", "a.jpg").joinpath("a.jpg").write_bytes(b"another photo")
+    assert "the photo changed since" in plan(request).skips[0].reason
+
+
+def test_a_name_that_was_reserved_only_is_made_again(tmp_path: Path) -> None:
+    """Killed on a file system without hard links, where an empty file reserves the name."""
+    request = Request((fill(tmp_path / "photos", "a.jpg"),))
+    finish(plan(request), status="begun", content=b"")
+    assert len(plan(request).jobs) == 1
+
+
+def test_an_empty_file_of_the_users_is_left_alone(tmp_path: Path) -> None:
+    request = Request((fill(tmp_path / "photos", "a.jpg"),))
+    (target,) = (job.target for job in plan(request).jobs)
+    target.parent.mkdir()
+    target.touch()
+    assert "no journal says from what" in plan(request).skips[0].reason
 
 
 def test_a_result_of_another_photo_is_refused(tmp_path: Path) -> None:

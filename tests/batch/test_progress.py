@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from dinplug.batch.events import (
+    NOT_TRIED,
     Event,
     PhotoDone,
     PhotoFailed,
@@ -106,6 +107,29 @@ def test_an_interrupted_run_says_how_to_go_on() -> None:
     summary.take(RunFinished(1, 0, 0, 2.0, True))
     assert summary.lines()[0].startswith("Interrupted after 2.0 s")
     assert "the same command goes on" in summary.lines()[1]
+
+
+def test_photos_that_were_not_tried_are_counted_and_not_listed() -> None:
+    events: list[Event] = [
+        RunStarted("dehaze", "din", 3, 0),
+        PhotoFailed("/p/a.tif", "/o/a.tif: the disk is full"),
+        PhotoFailed("/p/b.tif", NOT_TRIED),
+        PhotoFailed("/p/c.tif", NOT_TRIED),
+        RunFinished(0, 0, 3, 2.0, False),
+    ]
+    summary, lines, terminal = Summary(), io.StringIO(), Terminal()
+    plain = LineView(lines)
+    with TerminalView(terminal) as bars:
+        for event in events:
+            for take in (summary.take, plain.show, bars.show):
+                take(event)
+    assert summary.lines() == [
+        "Finished after 2.0 s with din: 0 restored, 0 skipped, 1 failed, 2 not tried",
+        "  failed: /p/a.tif: /o/a.tif: the disk is full",
+        "  every file written is whole; the same command goes on from here",
+    ]
+    assert lines.getvalue().count("\n") == 1
+    assert NOT_TRIED not in lines.getvalue() + terminal.getvalue()
 
 
 def test_a_run_that_never_ended_has_no_summary() -> None:

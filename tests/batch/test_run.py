@@ -21,6 +21,7 @@ from dinplug.batch.events import (
     RunStarted,
 )
 from dinplug.batch.journal import JOURNAL_NAME, Journal, Recipe
+from dinplug.batch.lock import LOCK_NAME
 from dinplug.batch.plan import BatchPlan, Request, make_plan
 from dinplug.batch.rehearse import suffix_finder
 from dinplug.batch.run import BatchRun
@@ -264,6 +265,59 @@ def test_a_folder_that_takes_nothing_is_told_before_the_first_photo(tmp_path: Pa
     batch = BatchRun(plan(folder), RECIPE, Inverter(unwanted), WriteOptions(), print, lambda: False)
     with pytest.raises(SetupError, match="photos-dehaze: results cannot be written there"):
         batch.run()
+
+
+def test_a_reserved_name_is_given_to_the_result(tmp_path: Path) -> None:
+    """An empty file that a killed run left in place of its result."""
+    folder = photos(tmp_path / "photos", "a.png")
+    run(plan(folder), Inverter())
+    out = tmp_path / "photos-dehaze"
+    whole = (out / "a.png").read_bytes()
+    begun, _done = (out / JOURNAL_NAME).read_text().splitlines()
+    assert json.loads(begun)["status"] == "begun"
+    (out / JOURNAL_NAME).write_text(begun + "\n")
+    (out / "a.png").write_bytes(b"")
+    assert finished(run(plan(folder), Inverter())).done == 1
+    assert (out / "a.png").read_bytes() == whole
+
+
+def test_a_folder_without_locks_is_used_with_a_warning(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_locks(descriptor: int, operation: int) -> None:
+        raise OSError(errno.ENOLCK, "No locks available")
+
+    monkeypatch.setattr("fcntl.flock", no_locks)
+    made, warnings = plan(photos(tmp_path / "photos", "a.png")), list[str]()
+    batch = BatchRun(
+        made,
+        RECIPE,
+        Inverter(),
+        WriteOptions(),
+        lambda event: None,
+        lambda: False,
+        warn=warnings.append,
+    )
+    assert batch.run().done == 1
+    (warning,) = warnings
+    assert warning.startswith(f"{tmp_path / 'photos-dehaze'}: this file system has no locks")
+
+
+def test_leaving_at_once_gives_the_folder_back(tmp_path: Path) -> None:
+    out = tmp_path / "photos-dehaze"
+    locked: list[bool] = []
+
+    def leave(photo: Photo) -> None:
+        locked.append((out / LOCK_NAME).exists())
+        batch.leave()
+        locked.append((out / LOCK_NAME).exists())
+
+    made = plan(photos(tmp_path / "photos", "a.png"))
+    batch = BatchRun(
+        made, RECIPE, Inverter(leave), WriteOptions(), lambda event: None, lambda: False
+    )
+    batch.run()
+    assert locked == [True, False]
 
 
 def test_notes_about_a_photo_are_passed_on(tmp_path: Path) -> None:
