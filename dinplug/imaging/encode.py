@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image
 
 from dinplug.errors import WriteError
-from dinplug.imaging import ifd, metadata, png_chunks
+from dinplug.imaging import ifd, iptc, metadata, png_chunks
 from dinplug.imaging.compose import Composed
 from dinplug.imaging.metadata import Metadata
 from dinplug.imaging.options import TIFF_COMPRESSIONS, WriteOptions
@@ -88,7 +88,7 @@ def _describe(path: Path, about: Metadata, profile: bytes | None) -> None:
             big = reader.big
         tags |= about.main | {metadata.ORIENTATION: ifd.short_field(1)}
         blocks = ((700, 1, about.xmp), (33723, 7, about.iptc), (34675, 7, profile),
-                  (34377, 1, metadata.build_resources(about)))  # fmt: skip
+                  (34377, 1, about.resources))  # fmt: skip
         for tag, kind, data in blocks:
             if data:
                 tags[tag] = ifd.Field(kind, len(data), data)
@@ -181,11 +181,12 @@ def encode_webp(
         settings["exif"] = metadata.exif_block(about)
     if composed.profile and composed.model == "rgb":
         settings["icc_profile"] = composed.profile
-    if about.xmp:
-        settings["xmp"] = about.xmp
+    packet = iptc.as_xmp(about.xmp, about.iptc) if about.iptc else about.xmp
+    if packet:
+        settings["xmp"] = packet
     with path.open("wb") as out:
         Image.fromarray(np.ascontiguousarray(colour)).save(out, "WEBP", **settings)
-    return ["WebP cannot hold IPTC data; they are left out"] if about.iptc else []
+    return ["WebP holds no IPTC data; their texts are in the XMP"] if about.iptc else []
 
 
 def encode_png(

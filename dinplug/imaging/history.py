@@ -6,10 +6,9 @@ each restoration, the latest last. XMP part 1, sections 6.3 and 7.
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping
 from itertools import islice
-from xml.sax.saxutils import escape, quoteattr
+from xml.sax.saxutils import escape
 
 from dinplug.imaging import xmp, xmp_tree
 from dinplug.imaging.xmp_tree import RDF, Element
@@ -19,14 +18,6 @@ _PROPERTY = "Restorations"
 _MOST_STEPS = 32
 _MOST_VALUES = 32
 _LONGEST_VALUE = 1000  # letters
-_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
-_EMPTY = (
-    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
-    '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
-    f'<rdf:RDF xmlns:rdf="{RDF}">\n'
-    "</rdf:RDF>\n</x:xmpmeta>\n"
-    '<?xpacket end="w"?>'
-).encode()
 
 
 def read_history(packet: bytes) -> list[dict[str, str]] | None:
@@ -43,24 +34,15 @@ def with_history(packet: bytes | None, note: Mapping[str, str]) -> bytes:
 
     A packet that is no XMP at all is set aside for a fresh one.
     """
-    packet = xmp.as_utf8(packet) if packet else _EMPTY
-    tree = xmp_tree.parse(packet)
-    rdf = next(tree.root.find(RDF, "RDF"), None) if tree else None
-    if tree is None and b"</rdf:RDF>" in packet:  # damaged, but somebody may know how to read it
-        at = packet.rindex(b"</rdf:RDF>")
-        return packet[:at] + _described("", _array([dict(note)])) + packet[at:]
-    if tree is None or rdf is None or rdf.tail == rdf.start:
-        packet = _EMPTY
-        tree = xmp_tree.parse(packet)
-        assert tree is not None
-        rdf = next(tree.root.find(RDF, "RDF"))
-    array = _array([*_notes(tree.root)[1 - _MOST_STEPS :], dict(note)])
-    old = _arrays(tree.root)
-    if not old:
-        return packet[: rdf.tail] + _described(_about(tree.root), array) + packet[rdf.tail :]
+    packet = xmp.as_utf8(packet) if packet else None
+    tree = xmp_tree.parse(packet) if packet else None
+    array = _array([*(_notes(tree.root)[1 - _MOST_STEPS :] if tree else ()), dict(note)])
+    old = _arrays(tree.root) if tree else []
+    if packet is None or not old:
+        return xmp.with_description(packet, array + "\n")
     for element in sorted(old[1:], key=lambda e: e.start, reverse=True):
         packet = packet[: element.start] + packet[element.end :]
-    return packet[: old[0].start] + array + packet[old[0].end :]
+    return packet[: old[0].start] + array.encode() + packet[old[0].end :]
 
 
 def _arrays(root: Element) -> list[Element]:
@@ -94,23 +76,12 @@ def _values(item: Element) -> Iterator[tuple[str, str]]:
                 yield child.name, child.text[:_LONGEST_VALUE]
 
 
-def _about(root: Element) -> str:
-    """All descriptions of a packet are about one thing: return the name it already has."""
-    first = next(root.find(RDF, "Description"), None)
-    found = first.attributes if first else {}
-    return found.get((RDF, "about")) or found.get(("", "about")) or ""
-
-
-def _described(about: str, array: bytes) -> bytes:
-    head = f'<rdf:Description xmlns:rdf="{RDF}" rdf:about={quoteattr(about)}>\n'
-    return head.encode() + array + b"\n</rdf:Description>\n"
-
-
-def _array(notes: list[dict[str, str]]) -> bytes:
+def _array(notes: list[dict[str, str]]) -> str:
     items = "".join(
         '  <rdf:li rdf:parseType="Resource">'
         + "".join(
-            f"\n   <dinplug:{name}>{_text(value)}</dinplug:{name}>" for name, value in note.items()
+            f"\n   <dinplug:{name}>{escape(xmp.allowed(value))}</dinplug:{name}>"
+            for name, value in note.items()
         )
         + "</rdf:li>\n"
         for note in notes
@@ -118,9 +89,4 @@ def _array(notes: list[dict[str, str]]) -> bytes:
     return (
         f'<dinplug:{_PROPERTY} xmlns:dinplug="{NAMESPACE}" xmlns:rdf="{RDF}">\n'
         f" <rdf:Seq>\n{items} </rdf:Seq>\n</dinplug:{_PROPERTY}>"
-    ).encode()
-
-
-def _text(value: str) -> str:
-    """Escape a text; leave out what XML 1.0 forbids, halves of letters included."""
-    return escape(_FORBIDDEN.sub("", value))
+    )

@@ -15,6 +15,7 @@ from dinplug.imaging.ifd import Tags
 
 ORIENTATION, SOFTWARE = 0x0112, 0x0131
 X_RESOLUTION, Y_RESOLUTION, RESOLUTION_UNIT = 0x011A, 0x011B, 0x0128
+SOFTWARE_COMMENT = "Software"  # the keyword of PNG
 PIXEL_X, PIXEL_Y, COLOUR_SPACE = 0xA002, 0xA003, 0xA001
 
 # Tags of a main directory that describe the photo rather than how its pixels are stored.
@@ -178,6 +179,9 @@ def for_result(
     main = dict(metadata.main)
     if software:
         main[SOFTWARE] = ifd.ascii_field(software)
+    comments = dict(metadata.comments)
+    if software and SOFTWARE_COMMENT in comments:
+        comments[SOFTWARE_COMMENT] = software
     if resized:
         for tag in _GRID_BOUND:
             exif.pop(tag, None)
@@ -192,7 +196,7 @@ def for_result(
             packet = xmp.without_development(packet)
     if note:
         packet = history.with_history(packet, note)
-    return replace(metadata, main=main, exif=exif, xmp=packet)
+    return replace(metadata, main=main, exif=exif, xmp=packet, comments=comments)
 
 
 def exif_block(metadata: Metadata) -> bytes:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import struct
 import zlib
 from pathlib import Path
@@ -87,8 +88,8 @@ def wrap_profile(name: bytes, data: bytes) -> bytes:
 
 def unwrap_profile(text: str) -> bytes | None:
     """Undo `wrap_profile` on the text part; None where it is damaged."""
-    parts = text.split(maxsplit=2)
-    if len(parts) != 3 or not parts[1].isdigit():
+    parts = text.strip().split("\n", 2)  # a name, the size, the data
+    if len(parts) != 3 or not re.fullmatch(r" *\d{1,9}", parts[1]):
         return None
     try:
         data = bytes.fromhex(parts[2])

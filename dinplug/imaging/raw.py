@@ -98,8 +98,7 @@ def _container_metadata(view: mmap.mmap) -> Metadata:
     reader = ifd.TagReader(view)
     main = reader.directory(reader.first).tags
     about = tiff_metadata(main, metadata.read_exif_tags(reader, main))
-    # A RAW's main directory describes a preview as often as not; its resolution means nothing.
-    return replace(_with_lens(about, main), resources=None, dpi=None)
+    return replace(_with_lens(about, main), resources=None)
 
 
 def _with_lens(about: Metadata, main: ifd.Tags) -> Metadata:

@@ -9,8 +9,10 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator
+from xml.sax.saxutils import quoteattr
 
 from dinplug.imaging import xmp_tree
+from dinplug.imaging.xmp_tree import RDF
 
 _CAMERA_RAW = "http://ns.adobe.com/camera-raw-settings/1.0/"
 _CAMERA_RAW_SAVED = "http://ns.adobe.com/camera-raw-saved-settings/1.0/"
@@ -19,6 +21,15 @@ _DEVELOPMENT = frozenset([_CAMERA_RAW, _CAMERA_RAW_SAVED, _DARKTABLE])
 _NO_SETTING = frozenset([(_DARKTABLE, "colorlabels")])
 _ENCODINGS = ((b"\xff\xfe", "utf-16"), (b"\xfe\xff", "utf-16"), (b"<\0", "utf-16-le"),
               (b"\0<", "utf-16-be"))  # fmt: skip
+
+_FORBIDDEN = re.compile("[^\t\n\r\x20-\ud7ff\ue000-\ufffd\U00010000-\U0010ffff]")
+_EMPTY = (
+    '<?xpacket begin="\ufeff" id="W5M0MpCehiHzreSzNTczkc9d"?>\n'
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/">\n'
+    f'<rdf:RDF xmlns:rdf="{RDF}">\n'
+    "</rdf:RDF>\n</x:xmpmeta>\n"
+    '<?xpacket end="w"?>'
+).encode()
 
 
 def _pattern(name: str) -> re.Pattern[bytes]:
@@ -65,6 +76,36 @@ def as_utf8(packet: bytes) -> bytes:
             except UnicodeError:
                 return packet
     return packet
+
+
+def allowed(text: str) -> str:
+    """Leave out of a text what XML 1.0 forbids, halves of letters included."""
+    return _FORBIDDEN.sub("", text)
+
+
+def with_description(packet: bytes | None, properties: str) -> bytes:
+    """Add properties, elements that declare their own namespaces but `rdf`, to a packet.
+
+    A packet that is no XMP at all is set aside for a fresh one.
+    """
+    tree = xmp_tree.parse(packet) if packet else None
+    rdf = next(tree.root.find(RDF, "RDF"), None) if tree else None
+    about = ""
+    if packet and tree and rdf and rdf.tail != rdf.start:
+        at, about = rdf.tail, _about(tree.root)
+    elif packet and not tree and b"</rdf:RDF>" in packet:
+        at = packet.rindex(b"</rdf:RDF>")  # damaged, but somebody may know how to read it
+    else:
+        packet, at = _EMPTY, _EMPTY.rindex(b"</rdf:RDF>")
+    head = f'<rdf:Description xmlns:rdf="{RDF}" rdf:about={quoteattr(about)}>\n'
+    return packet[:at] + f"{head}{properties}</rdf:Description>\n".encode() + packet[at:]
+
+
+def _about(root: xmp_tree.Element) -> str:
+    """All descriptions of a packet are about one thing: return the name it already has."""
+    first = next(root.find(RDF, "Description"), None)
+    found = first.attributes if first else {}
+    return found.get((RDF, "about")) or found.get(("", "about")) or ""
 
 
 def without_development(packet: bytes) -> bytes:

@@ -123,7 +123,8 @@ def _same_metadata(photo: Photo, result: Photo) -> None:
     assert after.xmp is not None and MADE.weights.encode() in after.xmp
     if before.dpi is not None:
         assert after.dpi == pytest.approx(before.dpi, abs=0.5)  # JFIF counts whole dots an inch
-    assert before.comments.items() <= after.comments.items()
+    comments = {name: text for name, text in before.comments.items() if name != "Software"}
+    assert comments.items() <= after.comments.items()
 
 
 def _bytes(rgb: F32Image) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:

@@ -45,7 +45,7 @@ DEVELOPED = b"""<x:xmpmeta xmlns:x="adobe:ns:meta/">
 <rdf:Description rdf:about="" xmlns:xmp="http://ns.adobe.com/xap/1.0/" xmp:Rating="4"
  xmlns:c="http://ns.adobe.com/camera-raw-settings/1.0/" c:Version="15.0" c:Exposure2012='+1.50'
  xmlns:darktable="http://darktable.sf.net/" darktable:xmp_version="5">
- <c:ToneCurve><rdf:Seq><rdf:li c:x="1">0, 0</rdf:li></rdf:Seq></c:ToneCurve>
+ <c:ToneCurve><rdf:Seq><rdf:li>0, 0</rdf:li></rdf:Seq></c:ToneCurve>
  <darktable:history><rdf:Seq><rdf:li darktable:operation="exposure"/></rdf:Seq></darktable:history>
  <darktable:colorlabels><rdf:Seq><rdf:li>2</rdf:li></rdf:Seq></darktable:colorlabels>
 </rdf:Description></rdf:RDF></x:xmpmeta>"""
