@@ -16,7 +16,7 @@ import tifffile
 from PIL import Image
 
 from dinplug.errors import WriteError
-from dinplug.imaging import ifd, iptc, metadata, png_chunks
+from dinplug.imaging import history, ifd, iptc, metadata, png_chunks
 from dinplug.imaging.compose import Composed
 from dinplug.imaging.metadata import Metadata
 from dinplug.imaging.options import TIFF_COMPRESSIONS, WriteOptions
@@ -27,6 +27,7 @@ _DEFAULT_QUALITY = 95
 _LEAST_QUALITY = 90
 # JPEG segments hold 65533 bytes, of which EXIF's heading takes 6.
 _MAX_SEGMENT = 65533 - 6
+_MAX_XMP = 65502  # bytes, beside the segment's heading
 _YCBCR_POSITIONING = 0x0213
 _BIG_TIFF_BYTES = 4 * 2**30 - 64 * 2**20
 
@@ -122,10 +123,12 @@ def encode_jpeg(
         notes.append("the Photoshop data are too large for JPEG and are left out")
     if composed.profile:
         settings["icc_profile"] = composed.profile
-    if about.xmp and len(about.xmp) <= 65502:
-        settings["xmp"] = about.xmp
-    elif about.xmp:
+    packet = about.xmp
+    if packet and len(packet) > _MAX_XMP:
+        packet = history.only_history(packet)
         notes.append("the XMP data are too large for JPEG and are left out")
+    if packet and len(packet) <= _MAX_XMP:
+        settings["xmp"] = packet
     if about.dpi:
         settings["dpi"] = (round(about.dpi[0]), round(about.dpi[1]))
     if "Comment" in about.comments:

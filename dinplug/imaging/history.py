@@ -45,6 +45,13 @@ def with_history(packet: bytes | None, note: Mapping[str, str]) -> bytes:
     return packet[: old[0].start] + array.encode() + packet[old[0].end :]
 
 
+def only_history(packet: bytes) -> bytes | None:
+    """Return a packet with the notes of `packet` and nothing else; None where it has none."""
+    tree = xmp_tree.parse(packet)
+    notes = _notes(tree.root) if tree else []
+    return xmp.with_description(None, _array(notes) + "\n") if notes else None
+
+
 def _arrays(root: Element) -> list[Element]:
     """Return the elements of our property, those within another left out."""
     found: list[Element] = []

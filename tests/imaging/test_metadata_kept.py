@@ -8,7 +8,14 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dinplug.imaging import Provenance, WriteOptions, profiles, read_photo, write_photo
+from dinplug.imaging import (
+    Provenance,
+    WriteOptions,
+    profiles,
+    read_photo,
+    read_provenance,
+    write_photo,
+)
 from tests.imaging.exiftool import exiftool, tags_of
 from tests.imaging.test_xmp import DEVELOPED
 
@@ -173,3 +180,18 @@ def test_a_copied_sidecar_is_sound(photos: Path, tmp_path: Path) -> None:
     photo = read_photo(path)
     write_photo(photo, tmp_path / "b.jpg")
     assert tags_of(tmp_path / "b.jpg.xmp")["XMP-xmp:Rating"] == 4
+
+
+def test_too_much_xmp_for_a_jpeg_leaves_how_it_was_made(photos: Path, tmp_path: Path) -> None:
+    source = tmp_path / "a.tif"
+    shutil.copyfile(photos / "photo.tif", source)
+    # A TIFF holds XMP of any size, a JPEG what fits one segment of 64 KB.
+    exiftool("-q", "-overwrite_original", f"-XMP-dc:Title={'x' * 70_000}", source)
+    photo = read_photo(source)
+    target = tmp_path / "b.jpg"
+    notes = write_photo(
+        photo.restored(photo.rgb, provenance=MADE), target, WriteOptions(format="jpeg")
+    )
+    assert notes == ("the XMP data are too large for JPEG and are left out",)
+    (step,) = read_provenance(target)
+    assert (step.model, step.source) == ("imdn-x2", "a.tif")
