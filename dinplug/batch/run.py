@@ -96,19 +96,15 @@ class BatchRun:
                 if all(job.folder != path for job in self.plan.jobs):
                     clear_up(path)  # after a run that was killed at its very end
                     continue
-                folder = opened.enter_context(results_folder(path))
-                self._folders[path] = folder
+                self._folders[path] = folder = opened.enter_context(results_folder(path))
                 if not folder.lock.is_held:
-                    self.warn(
-                        f"{path}: this file system has no locks; take care that no other run of "
-                        "dinplug writes there"
-                    )
+                    self.warn(f"{path}: this file system has no locks; let no other run write here")
             return self._run()
 
     def leave(self) -> None:
         """Remove what is unfinished and give the folders back, because the process ends at once."""
         self.unfinished.remove()
-        for folder in self._folders.values():
+        for folder in list(self._folders.values()):  # the main thread may be opening more
             folder.lock.release()
 
     def _run(self) -> RunFinished:
