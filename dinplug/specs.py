@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass
 from enum import Enum
 from typing import Any, Literal, get_args, get_origin, get_type_hints
 
@@ -167,7 +167,7 @@ def _small(**fields: Any) -> DINSpec:
 
 
 SMALL_DEHAZE = _small(strided=True, features=48, growth=16)
-SMALL_DEBLUR = _small(strided=True, features=64, growth=24)
+SMALL_DEBLUR = SMALL_DEHAZE
 SMALL_DERAIN = _small(features=32, growth=16)
 SMALL_X8 = _small(scale=8, features=48, growth=24)
 
@@ -207,10 +207,7 @@ _TABLE = (
         RFDN_PAPER,
         CHALLENGE,
     ),
-    *(
-        _din(f"din-x{scale}", Task.SR, DINSpec(scale))
-        for scale in (2, 3, 4, 8)
-    ),
+    *(_din(f"din-x{scale}", Task.SR, DINSpec(scale)) for scale in (2, 3, 4, 8)),
     _din("din-x8-small", Task.SR, SMALL_X8, is_default=True),
     *(_din(f"din-sr-x{scale}", Task.SR, DINSpec(scale, edition="ijcai")) for scale in (2, 3, 4)),
     ModelSpec(

@@ -112,7 +112,8 @@ def test_wrong_usage_is_exit_code_2_and_no_traceback(
 
 @pytest.mark.usefixtures("tiny_models")
 def test_a_model_of_any_factor_asks_for_one(tmp_path: Path) -> None:
-    arguments = ["restore", "--model", "tiny-as", photo(tmp_path / "a.png"), tmp_path / "b.png"]
+    source = photo(tmp_path / "a.png")
+    arguments = ["restore", "--model", "tiny-as", str(source), str(tmp_path / "b.png")]
     result = dinplug_says(*arguments)
     assert result.exit_code == 2
     assert "tiny-as enlarges by any factor: say by which with --scale" in result.stderr
