@@ -80,10 +80,13 @@ def serve(folder: Path) -> None:
         main(arguments, standalone_mode=False)
 
     def run(arguments: list[str]) -> int:
+        # Made before the fork: a run may be killed before its first instruction.
+        descriptor = os.open(folder / "said.txt", os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600)
         pid = os.fork()
         if pid:
+            os.close(descriptor)
+            (folder / "said.txt").rename(folder / f"{pid}.txt")
             return pid
-        descriptor = os.open(folder / f"{os.getpid()}.txt", os.O_WRONLY | os.O_CREAT, 0o600)
         os.dup2(descriptor, 1)
         os.dup2(descriptor, 2)
         code = 0
