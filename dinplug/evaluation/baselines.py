@@ -1,6 +1,7 @@
-"""Classical methods to hold networks against: no learning, parameters as in their papers.
+"""Classical methods to hold networks against: no learning.
 
-All take and give 8-bit RGB (H, W, 3), display-encoded. Nothing is tuned to a benchmark.
+All take and give 8-bit RGB (H, W, 3), display-encoded. The dark channel prior has its paper's
+parameters, the others customary ones. Nothing is tuned to a benchmark.
 """
 
 from __future__ import annotations

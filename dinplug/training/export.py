@@ -39,15 +39,16 @@ def half_precision(weights: Weights) -> Weights:
 
 
 def rounding_effect(spec: NetworkSpec, weights: Weights, pictures: Tensor) -> float:
-    """Largest change that float16 rounding makes to the output on pictures (N, 3, H, W)."""
+    """Largest change of the output, on 0..1, by float16 rounding; pictures (N, 3, H, W) in 0..1."""
     network = build_network(spec).eval()
+    unit = network.value_range
     with torch.inference_mode():
         network.load_state_dict(weights)
-        exact = network(pictures)
+        exact = network(pictures * unit)
         network.load_state_dict(
             {name: value.float() for name, value in half_precision(weights).items()}
         )
-        return float((network(pictures) - exact).abs().max())
+        return float((network(pictures * unit) - exact).abs().max()) / unit
 
 
 def as_shipped(card: ModelCard, weights: Weights) -> LoadedModel:

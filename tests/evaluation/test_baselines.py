@@ -112,10 +112,14 @@ def test_the_median_removes_thin_bright_lines(radius: int) -> None:
 def test_wiener_undoes_its_own_blur() -> None:
     clean = smooth_picture()
     blurred = to_uint8(blurred_by(clean, 1.5))
-    restored = wiener(blurred, sigma=1.5, noise_to_signal=1e-3)
-    # The waves' transfer is above exp(-2 (pi 1.5 / 10)²) = 0.64; K takes at most K / 0.64² of an
-    # amplitude of 77 levels, and half a level of rounding is amplified by at most 1 / (2 sqrt K).
-    assert psnr(blurred, clean) < 30 < 35 < psnr(restored, clean)
+    ratio = 1e-3
+    restored = wiener(blurred, sigma=1.5, noise_to_signal=ratio)
+    # The waves' transfer is above exp(-2 (pi 1.5 / 10)²) = 0.64: the ratio takes at most its 0.64²th
+    # of an amplitude of 77 levels. Rounding, 1 / sqrt(12) of a level, is amplified by at most
+    # 1 / (2 sqrt(ratio)), and happens once more at the end.
+    rounding = 12**-0.5
+    error = 77 * ratio / 0.64**2 + rounding / (2 * ratio**0.5) + rounding
+    assert psnr(blurred, clean) < 20 * np.log10(255 / error) < psnr(restored, clean)
 
 
 def test_wiener_without_blur_scales_by_the_ratio() -> None:
