@@ -114,8 +114,8 @@ def test_wiener_undoes_its_own_blur() -> None:
     blurred = to_uint8(blurred_by(clean, 1.5))
     ratio = 1e-3
     restored = wiener(blurred, sigma=1.5, noise_to_signal=ratio)
-    # The waves' transfer is above exp(-2 (pi 1.5 / 10)²) = 0.64: the ratio takes at most its 0.64²th
-    # of an amplitude of 77 levels. Rounding, 1 / sqrt(12) of a level, is amplified by at most
+    # The waves' transfer is above exp(-2 (pi 1.5 / 10)²) = 0.64: of an amplitude of 77 levels at
+    # most ratio / 0.64² is lost. Rounding, 1 / sqrt(12) of a level, is amplified by at most
     # 1 / (2 sqrt(ratio)), and happens once more at the end.
     rounding = 12**-0.5
     error = 77 * ratio / 0.64**2 + rounding / (2 * ratio**0.5) + rounding
