@@ -16,6 +16,7 @@ import dinplug
 from dinplug.batch.interrupt import Stop, leave_tidied, stop_on_signals
 from dinplug.batch.options import (
     device_option,
+    folder_options,
     kernels_option,
     parse_factor,
     restoration_options,
@@ -24,6 +25,8 @@ from dinplug.batch.streams import prepare_streams
 from dinplug.batch.summary import for_display, printable
 from dinplug.commands.info import info
 from dinplug.commands.models_export import export_model
+from dinplug.commands.presets import presets
+from dinplug.commands.settings import ConfigurableCommand, preset_option, settings_told
 from dinplug.commands.train import train
 from dinplug.errors import DinplugError, Interrupted, PhotoError, SetupError, UsageError
 
@@ -32,15 +35,6 @@ from dinplug.errors import DinplugError, Interrupted, PhotoError, SetupError, Us
 EXISTING = click.Path(exists=True, path_type=Path)
 FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
-
-
-class ResultsFolder(click.Path):
-    """A path that is not '', which a shell makes of an unset variable and Path takes for `.`."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            self.fail("the name of a folder is empty", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 def end_with_error(message: str, exit_code: int) -> NoReturn:
@@ -70,6 +64,12 @@ def errors_in_one_line() -> Iterator[None]:
     except OSError as error:
         where = error.filename if error.filename is not None else "output"
         end_with_error(f"{where}: {error.strerror or error}", SetupError.exit_code)
+
+
+def tell_settings() -> None:
+    """Say on standard error which options come from which file."""
+    for line in settings_told():
+        click.echo(for_display(line), err=True)
 
 
 class Commands(click.Group):
@@ -102,25 +102,11 @@ def main() -> None:
     """
 
 
-@main.command()
+@main.command(cls=ConfigurableCommand)
 @click.argument("paths", nargs=-1, required=True, type=EXISTING, metavar="PATHS...")
-@click.option(
-    "--out",
-    type=ResultsFolder(path_type=Path),
-    metavar="FOLDER",
-    help="Where results go. Default: beside the folder (of a photo: the one it is in), named "
-    "after it and the task.",
-)
-@click.option("--include", multiple=True, metavar="PATTERN", help="Only what fits, e.g. '*.tif'.")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Nothing that fits.")
-@click.option(
-    "--name",
-    default="{stem}{suffix}",
-    show_default=True,
-    metavar="TEMPLATE",
-    help="Names of results: {stem}, {task}, {model}, {scale}, {suffix} and other text.",
-)
+@folder_options
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and how.")
+@preset_option
 @restoration_options
 @click.pass_obj
 def batch(
@@ -173,6 +159,7 @@ def batch(
     for note in plan.notes:
         click.echo(for_display(f"note: {note}"), err=True)
     if dry_run:
+        tell_settings()
         if show_rehearsal(plan, restorer.plan, stop, as_json=as_json):
             sys.exit(PhotoError.exit_code)
         return
@@ -196,10 +183,11 @@ def batch(
         sys.exit(PhotoError.exit_code)
 
 
-@main.command()
+@main.command(cls=ConfigurableCommand)
 @click.argument("source", type=EXISTING, metavar="IN")
 @click.argument("target", type=ANY_PATH, metavar="OUT")
 @click.option("--dry-run", is_flag=True, help="Only show how the photo would be restored.")
+@preset_option
 @restoration_options
 @click.pass_obj
 def restore(
@@ -232,6 +220,7 @@ def restore(
         from dinplug.batch.plan import BatchPlan, Job
 
         plan = BatchPlan((Job(source, target, target.parent),))
+        tell_settings()
         if show_rehearsal(plan, restorer.plan, stop, as_json=as_json):
             sys.exit(PhotoError.exit_code)
         return
@@ -389,6 +378,7 @@ def doctor() -> None:
 
 main.add_command(train)
 main.add_command(info)
+main.add_command(presets)
 models.add_command(export_model)
 
 if __name__ == "__main__":

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import dinplug
-from dinplug.checkpoints.folders import user_data_folder
+from dinplug.folders import user_data_folder
 
 LIBRARIES = ("torch", "numpy", "Pillow", "tifffile", "imagecodecs", "rawpy", "safetensors")
 _MODULE_OF = {"Pillow": "PIL"}
