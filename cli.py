@@ -28,6 +28,7 @@ from dinplug.commands.models_export import export_model
 from dinplug.commands.presets import presets
 from dinplug.commands.settings import ConfigurableCommand, preset_option, settings_told
 from dinplug.commands.train import train
+from dinplug.commands.watch import watch
 from dinplug.errors import DinplugError, Interrupted, PhotoError, SetupError, UsageError
 
 # Commands import what they need themselves: torch alone takes seconds, and --help none of it.
@@ -379,6 +380,7 @@ def doctor() -> None:
 main.add_command(train)
 main.add_command(info)
 main.add_command(presets)
+main.add_command(watch)
 models.add_command(export_model)
 
 if __name__ == "__main__":

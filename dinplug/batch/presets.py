@@ -147,7 +147,8 @@ def _as_typed(option: click.Option, value: object) -> Value | None:
         return value if isinstance(value, bool) else None
     if option.multiple:
         texts = value if isinstance(value, list) else [value]
-        return texts if all(isinstance(text, str) for text in texts) else None
+        strings = [text for text in texts if isinstance(text, str)]
+        return strings if len(strings) == len(texts) else None
     if isinstance(value, bool) or not isinstance(value, str | int | float):
         return None
     return str(value)

@@ -82,7 +82,8 @@ class LineView(View):
 
     def _line(self, text: str) -> None:
         self._settled += 1
-        self._write(f"[{self._settled}/{max(self._total, self._settled)}] {text}")
+        of = f"/{max(self._total, self._settled)}" if self._total else ""
+        self._write(f"[{self._settled}{of}] {text}")
 
     def _write(self, text: str) -> None:
         self.stream.write(for_display(text) + "\n")
@@ -169,8 +170,8 @@ class TerminalView(View):
         self._bars.update(self._photos, completed=max(self._settled, reached), detail=detail)
 
 
-def choose_view(as_json: bool, output: TextIO, messages: TextIO) -> View:
+def choose_view(as_json: bool, output: TextIO, messages: TextIO, *, bars: bool = True) -> View:
     """JSON lines go to `output`; bars to `messages` if that is a terminal, else plain lines."""
     if as_json:
         return JsonView(output)
-    return TerminalView(messages) if messages.isatty() else LineView(messages)
+    return TerminalView(messages) if bars and messages.isatty() else LineView(messages)

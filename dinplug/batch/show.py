@@ -13,10 +13,15 @@ from dinplug.batch.summary import Summary
 
 
 @contextmanager
-def shown(as_json: bool, folders: tuple[Path, ...] = ()) -> Iterator[Callable[[Event], None]]:
-    """Yield a receiver that shows events as they come; print what they came to at the end."""
+def shown(
+    as_json: bool, folders: tuple[Path, ...] = (), *, bars: bool = True
+) -> Iterator[Callable[[Event], None]]:
+    """Yield a receiver that shows events as they come; print what they came to at the end.
+
+    Without `bars` each photo has its line on terminals too.
+    """
     summary = Summary(folders)
-    view = choose_view(as_json, sys.stdout, sys.stderr)
+    view = choose_view(as_json, sys.stdout, sys.stderr, bars=bars)
 
     def emit(event: Event) -> None:
         summary.take(event)
