@@ -28,6 +28,7 @@ from dinplug.commands.models_export import export_model
 from dinplug.commands.presets import presets
 from dinplug.commands.settings import ConfigurableCommand, preset_option, settings_told
 from dinplug.commands.train import train
+from dinplug.commands.verify import verify
 from dinplug.commands.watch import watch
 from dinplug.errors import DinplugError, Interrupted, PhotoError, SetupError, UsageError
 
@@ -104,7 +105,14 @@ def main() -> None:
 
 
 @main.command(cls=ConfigurableCommand)
-@click.argument("paths", nargs=-1, required=True, type=EXISTING, metavar="PATHS...")
+@click.argument("paths", nargs=-1, type=EXISTING, metavar="PATHS...")
+@click.option(
+    "--from",
+    "path_list",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Paths from a list, one a line or ended by NULs (find -print0); - is standard input.",
+)
 @folder_options
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and how.")
 @preset_option
@@ -114,6 +122,7 @@ def batch(
     stop: Stop,
     /,
     paths: tuple[Path, ...],
+    path_list: str | None,
     out: Path | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -133,10 +142,16 @@ def batch(
     Examples:
       dinplug batch --task dehaze ./photos
       dinplug batch --task sr --scale 2 ./scans --out ./large --include "*.tif" --dry-run
+      find . -name "*.cr2" -newer last -print0 | dinplug batch --task dehaze --from -
     """
     from dinplug.batch.naming import NameTemplate
+    from dinplug.batch.path_list import read_path_list
     from dinplug.batch.patterns import Patterns
 
+    if path_list is not None:
+        paths += read_path_list(path_list)
+    if not paths:
+        raise click.MissingParameter(param_hint="'PATHS...'", param_type="argument")
     template, wanted, unwanted = NameTemplate(name), Patterns(include), Patterns(exclude)
 
     from dinplug.batch.plan import Request, make_plan
@@ -380,6 +395,7 @@ def doctor() -> None:
 main.add_command(train)
 main.add_command(info)
 main.add_command(presets)
+main.add_command(verify)
 main.add_command(watch)
 models.add_command(export_model)
 

@@ -91,6 +91,13 @@ kernels_option = click.option(
     help="Triton kernels: auto is on CUDA devices.",
 )
 
+tile_option = click.option(
+    "--tile", type=click.IntRange(min=1), help="Largest tile side in pixels."
+)
+memory_option = click.option(
+    "--max-memory", metavar="SIZE", callback=parse_size, help="Most memory to use, e.g. 4G."
+)
+
 _RESTORATION = [
     click.option("--task", type=click.Choice(TASKS), help="What to restore photos from."),
     click.option("--model", metavar="NAME", help="The model; `dinplug models` lists them."),
@@ -112,13 +119,8 @@ _RESTORATION = [
     ),
     device_option,
     kernels_option,
-    click.option("--tile", type=click.IntRange(min=1), help="Largest tile side in pixels."),
-    click.option(
-        "--max-memory",
-        metavar="SIZE",
-        callback=parse_size,
-        help="Most memory to use, e.g. 4G.",
-    ),
+    tile_option,
+    memory_option,
     click.option(
         "--reference/--no-reference",
         help="Run the network as published: untiled, unfused, slow.",
