@@ -13,6 +13,7 @@ import click
 from click.exceptions import NoArgsIsHelpError
 
 import dinplug
+from dinplug.batch.completion import complete_models
 from dinplug.batch.interrupt import Stop, leave_tidied, stop_on_signals
 from dinplug.batch.options import (
     device_option,
@@ -23,9 +24,11 @@ from dinplug.batch.options import (
 )
 from dinplug.batch.streams import prepare_streams
 from dinplug.batch.summary import for_display, printable
+from dinplug.commands.completion import completion
 from dinplug.commands.info import info
 from dinplug.commands.models_export import export_model
 from dinplug.commands.presets import presets
+from dinplug.commands.schema import schema
 from dinplug.commands.settings import ConfigurableCommand, preset_option, settings_told
 from dinplug.commands.train import train
 from dinplug.commands.verify import verify
@@ -280,7 +283,7 @@ def models(ctx: click.Context) -> None:
 
 
 @models.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_models)
 def show(name: str) -> None:
     """Show the card of the model NAME: paper, data, licence, source, hashes.
 
@@ -313,7 +316,13 @@ def import_(checkpoint: Path, name: str | None) -> None:
 
 
 @main.command()
-@click.option("--model", required=True, metavar="NAME", help="The model to evaluate.")
+@click.option(
+    "--model",
+    required=True,
+    metavar="NAME",
+    shell_complete=complete_models,
+    help="The model to evaluate.",
+)
 @click.option("--hr", required=True, type=FOLDER, help="Folder of clean pictures.")
 @click.option(
     "--lr",
@@ -394,6 +403,8 @@ def doctor() -> None:
 
 main.add_command(train)
 main.add_command(info)
+main.add_command(completion)
+main.add_command(schema)
 main.add_command(presets)
 main.add_command(verify)
 main.add_command(watch)

@@ -7,6 +7,8 @@ from typing import Any, TypeVar
 
 import click
 
+from dinplug.batch.completion import complete_models
+
 TASKS = ("sr", "deblur", "derain", "dehaze")
 FORMATS = ("tiff", "jpeg", "png", "webp")
 FORMAT_OF_SUFFIX = {
@@ -100,7 +102,12 @@ memory_option = click.option(
 
 _RESTORATION = [
     click.option("--task", type=click.Choice(TASKS), help="What to restore photos from."),
-    click.option("--model", metavar="NAME", help="The model; `dinplug models` lists them."),
+    click.option(
+        "--model",
+        metavar="NAME",
+        shell_complete=complete_models,
+        help="The model; `dinplug models` lists them.",
+    ),
     click.option(
         "--scale",
         metavar="FACTOR",

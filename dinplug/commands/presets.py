@@ -13,6 +13,7 @@ from dinplug.batch.presets import (
     read_preset,
 )
 from dinplug.batch.summary import printable
+from dinplug.commands.settings import complete_presets
 from dinplug.errors import UsageError
 
 
@@ -50,7 +51,7 @@ def presets(ctx: click.Context) -> None:
 
 
 @presets.command()
-@click.argument("name")
+@click.argument("name", shell_complete=complete_presets)
 def show(name: str) -> None:
     """Show the file and the settings of the preset NAME.
 

@@ -58,7 +58,10 @@ def _defaults(typed: dict[str, Any]) -> _Defaults:
     return _Defaults(preset, read_config().without(overruled_by(higher)))
 
 
-def _complete(ctx: click.Context, param: click.Parameter, begun: str) -> list[CompletionItem]:
+def complete_presets(
+    ctx: click.Context, param: click.Parameter, begun: str
+) -> list[CompletionItem]:
+    """Offer the user's presets."""
     return [CompletionItem(name) for name in preset_names() if name.startswith(begun)]
 
 
@@ -66,7 +69,7 @@ preset_option = click.option(
     "--preset",
     metavar="NAME",
     expose_value=False,
-    shell_complete=_complete,
+    shell_complete=complete_presets,
     help="Options kept under a name; `dinplug presets` lists them.",
 )
 

@@ -83,7 +83,7 @@ def test_a_list_in_a_file_beside_paths(photos: Path) -> None:
         (b"\0\0", "no paths in it"),
         (
             b"photos/plain.png\nnowhere.png\n",
-            "nowhere.png, of the list standard input, does not exist",
+            "of the list standard input, does not exist",
         ),
         ("\ufeffphotos/plain.png\n".encode("utf-16-le"), "is UTF-16; write the list as UTF-8"),
     ],
