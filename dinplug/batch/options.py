@@ -161,6 +161,10 @@ _RESTORATION = [
 _MANNER = [
     click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines."),
     click.option("--overwrite", is_flag=True, help="Replace results that exist."),
+    click.option("-q", "--quiet", "detail", flag_value="quiet", help="Tell of failures only."),
+    click.option(
+        "-v", "--verbose", "detail", flag_value="verbose", help="Tell more, a line for each photo."
+    ),
 ]
 _WHERE = click.option(
     "--out",

@@ -18,6 +18,7 @@ from dinplug.batch.presets import (
     read_config,
     read_preset,
 )
+from dinplug.batch.summary import for_display
 
 _KEY = "dinplug.commands.settings"
 
@@ -72,6 +73,19 @@ preset_option = click.option(
     shell_complete=complete_presets,
     help="Options kept under a name; `dinplug presets` lists them.",
 )
+
+
+def tell(text: str, detail: str | None = None) -> None:
+    """Say something on standard error, unless all shall be quiet."""
+    if detail != "quiet":
+        click.echo(for_display(text), err=True)
+
+
+def tell_how(described: list[str], detail: str | None) -> None:
+    """Say, to who wants more detail, what a run is made with and from where that comes."""
+    if detail == "verbose":
+        for line in (*described, *settings_told()):
+            tell(line)
 
 
 def settings_told() -> list[str]:

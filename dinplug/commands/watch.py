@@ -10,12 +10,12 @@ import click
 
 from dinplug.batch.interrupt import Stop
 from dinplug.batch.options import folder_options, restoration_options
-from dinplug.batch.summary import for_display
-from dinplug.commands.settings import ConfigurableCommand, preset_option
+from dinplug.commands.settings import ConfigurableCommand, preset_option, tell, tell_how
 from dinplug.errors import Interrupted
 
 if TYPE_CHECKING:
     from dinplug.batch.plan import BatchPlan
+    from dinplug.batch.progress import Detail
     from dinplug.batch.run import BatchRun
     from dinplug.batch.watch import Emit
 
@@ -46,6 +46,7 @@ def watch(
     settle: float,
     as_json: bool,
     overwrite: bool,
+    detail: Detail | None,
     **options: Any,
 ) -> None:
     """Restore the photos in FOLDER, and each that arrives, until Ctrl-C.
@@ -78,7 +79,7 @@ def watch(
     runs: list[BatchRun] = []
 
     def warn(text: str) -> None:
-        click.echo(for_display(f"note: {text}"), err=True)
+        tell(f"note: {text}", detail)
 
     def start(plan: BatchPlan, emit: Emit) -> BatchRun:
         run = BatchRun(
@@ -101,7 +102,8 @@ def watch(
 
     stop.before_leaving.append(leave)
     request = Request((folder,), f"{restorer.scale:g}", out, wanted, unwanted, template, overwrite)
-    with shown(as_json, bars=False) as emit:
+    tell_how(wishes.described(model, restorer), detail)
+    with shown(as_json, detail=detail, bars=False) as emit:
         warn(f"watching {folder}; Ctrl-C ends it")
         Watch(
             request,
