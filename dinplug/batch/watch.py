@@ -31,7 +31,7 @@ from dinplug.batch.walk import Found, IsPhotoName
 from dinplug.errors import BusyError, SetupError, UsageError
 
 Emit = Callable[[Event], None]
-_REST = 10
+_REST = 4
 """Looking takes at most one part in so many of the time, however large the folder."""
 _LONGEST_PAUSE = 600.0
 

@@ -16,7 +16,7 @@ from dinplug.imaging import read_provenance
 
 ROOT = Path(__file__).parents[2]
 STORAGE = ROOT / "examples" / "darktable" / "dinplug.lua"
-NAMES = ("lake.jpg", "a photo's name.png")
+NAMES = ("lake.jpg", "a photo's name.tif")
 
 
 def needs(*programs: str) -> pytest.MarkDecorator:
