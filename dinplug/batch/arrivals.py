@@ -116,5 +116,5 @@ def is_open_for_writing(path: Path) -> Literal["yes", "no", "unknown"]:
     except OSError:
         return "unknown"
     finally:
-        signal.signal(signal.SIGIO, before)
+        signal.signal(signal.SIGIO, before or signal.SIG_DFL)
     return "no"

@@ -74,6 +74,8 @@ class Wanted:
     @property
     def kept(self) -> str | None:
         """The earlier name that still fits, if there is one."""
+        if not self.earlier:
+            return None
         middle = rf"(_{re.escape(_kind(self.source))}|_\d+)?"
         form = re.compile(re.escape(self.stem) + middle + re.escape(self.suffix))
         return next(filter(form.fullmatch, sorted(self.earlier)), None)

@@ -89,7 +89,7 @@ def read_config() -> Settings:
 def read_preset(name: str) -> Settings:
     """Read a preset by name; UsageError where it does not exist or its name is a path."""
     if not _NAME.fullmatch(name):
-        raise UsageError(f"{name!r} is no name of a preset: letters, digits and - . _ + only")
+        raise UsageError(f"{name!r} is no name of a preset: letters, digits, spaces and -._+ only")
     path = presets_folder() / f"{name}.toml"
     if not path.is_file():
         names = ", ".join(preset_names()) or "none yet"

@@ -9,6 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 
 import dinplug
 from dinplug.batch.arrivals import is_temporary
@@ -31,7 +32,7 @@ from dinplug.restoration import Restorer
 _TYPES = {"strength": float, "scale": float, "quality": int, "bit-depth": int}
 _SMALLEST_TILE = 64
 _MEMORY_SHARE = 0.5
-_USUAL_MEMORY = 2 << 30
+_USUAL_MEMORY = 4 << 30
 
 
 @dataclass(frozen=True)
@@ -149,7 +150,7 @@ def in_largest_tiles(
     """Return the restorer with the largest tiles that memory allows, and its tiles in words."""
     if restorer.options.reference:
         return restorer, "untiled"
-    budget = max_memory or _free_memory()
+    budget = max_memory or int(_MEMORY_SHARE * _free_memory(restorer.runner.device))
     height, width = restorer.enlarged_size(photo.height, photo.width)
     side = whole = max(restorer.runner.padded_size(height, width))
     while side >= _SMALLEST_TILE:
@@ -160,12 +161,14 @@ def in_largest_tiles(
     return restorer.adjusted(tile=None, max_memory=budget), "in the usual tiles"
 
 
-def _free_memory() -> int:
+def _free_memory(device: torch.device) -> int:
+    if device.type == "cuda":
+        return int(torch.cuda.mem_get_info(device)[0])
     try:
         pages, size = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows, macOS
         return _USUAL_MEMORY
-    return int(_MEMORY_SHARE * pages * size)
+    return pages * size
 
 
 def as_written(photo: Photo, options: WriteOptions) -> Photo:

@@ -32,7 +32,7 @@ from dinplug.errors import BusyError, SetupError, UsageError
 
 Emit = Callable[[Event], None]
 _REST = 4
-"""Looking takes at most one part in so many of the time, however large the folder."""
+"""So many times as long as it looked it rests, however large the folder."""
 _LONGEST_PAUSE = 600.0
 
 
@@ -117,7 +117,7 @@ class Watch:
             found, notes = find_photos(self.request, self.is_photo_name, self.is_foreign_name)
         except UsageError:  # the folder does not exist
             found, notes = [], []
-        is_gone = not self.request.paths[0].is_dir()
+        is_gone = not os.path.isdir(self.request.paths[0])  # whatever a network says
         if is_gone != self._is_gone:
             self._is_gone = is_gone
             self.warn(f"{self.request.paths[0]} is {'gone; waiting for it' if is_gone else 'back'}")

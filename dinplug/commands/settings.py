@@ -36,8 +36,10 @@ class ConfigurableCommand(click.Command):
 
     def parse_args(self, ctx: click.Context, args: list[str]) -> list[str]:
         """Look at what is typed first: it decides what the files have to say."""
-        if not ctx.resilient_parsing:  # which means: completing a line
-            typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        typed, _, _ = self.make_parser(ctx).parse_args(list(args))
+        help_option = self.get_help_option(ctx)
+        asks_help = help_option is not None and help_option.name in typed
+        if not (ctx.resilient_parsing or asks_help):  # resilient: it completes a line
             defaults = _defaults(typed)
             ctx.meta[_KEY] = defaults
             stated = {**defaults.config.values, **(defaults.preset or defaults.config).values}

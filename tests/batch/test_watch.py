@@ -148,6 +148,7 @@ def test_a_file_written_in_pieces_is_taken_once_it_is_whole(
 ) -> None:
     if keep_open and sys.platform != "linux":
         pytest.skip("only Linux tells who writes")
+    watched.watch.arrivals.settle = 0.3 if keep_open else 3
     whole = encoded(2)
     target = watched.photos / "slow.png"
     taken_early: list[Event] = []
@@ -159,12 +160,12 @@ def test_a_file_written_in_pieces_is_taken_once_it_is_whole(
                 if keep_open:
                     stream.write(piece)
                     stream.flush()
-                    time.sleep(SETTLE * 1.5)
+                    time.sleep(0.5)
                 else:
                     with target.open("ab") as another:
                         another.write(piece)
                     stream.close()
-                    time.sleep(SETTLE / 3)
+                    time.sleep(0.2)
             taken_early.extend(watched.events[1:])
         until(lambda: watched.done() == ["slow.png"])
 
@@ -173,13 +174,15 @@ def test_a_file_written_in_pieces_is_taken_once_it_is_whole(
 
 
 def test_a_file_deleted_while_it_is_written_is_never_heard_of(watched: Watched) -> None:
+    watched.watch.arrivals.settle = 3
+
     def acts() -> None:
         for turn in range(3):
             with (watched.photos / "gone.png").open("wb") as stream:
                 stream.write(encoded(3)[: 500 + turn])
-            time.sleep(SETTLE / 3)
+            time.sleep(0.2)
             (watched.photos / "gone.png").unlink()
-            time.sleep(SETTLE / 3)
+            time.sleep(0.2)
         (watched.photos / "stays.png").write_bytes(encoded(4))
         until(lambda: watched.done() == ["stays.png"])
 

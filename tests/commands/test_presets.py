@@ -142,6 +142,7 @@ def test_what_is_no_setting_is_one_line_and_exit_code_2(
     assert line.startswith(f"Error: {path}: ") and complaint in line
     path.rename(config / "config.toml")
     assert dinplug_says("batch", "photos", "--model", "tiny-derain").exit_code == 2
+    assert dinplug_says("batch", "--help").exit_code == 0
 
 
 @pytest.mark.parametrize("content", [b"name = '\xff'", b"\xff\xfet\0a\0"])
