@@ -14,6 +14,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 LARGEST_FACTOR = 64
 KERNELS = ("auto", "on", "off")
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -100,6 +101,19 @@ _OPTIONS = [
         metavar="SIZE",
         callback=parse_size,
         help="Most memory to use, e.g. 4G.",
+    ),
+    click.option(
+        "--max-vram",
+        metavar="SIZE",
+        callback=parse_size,
+        help="Most memory of a CUDA device to use. Default: what is free.",
+    ),
+    click.option(
+        "--precision",
+        type=click.Choice(PRECISIONS),
+        default="auto",
+        show_default=True,
+        help="auto: float32 on a CPU; float16 on CUDA where that is exact.",
     ),
     click.option(
         "--reference", is_flag=True, help="Run the network as published: untiled, unfused, slow."

@@ -16,7 +16,7 @@ from dinplug.restoration import RestoreOptions, Restorer
 class Wishes:
     """The options that `batch` and `restore` have in common, named as on the command line.
 
-    `max_memory` is in bytes, `scale` a factor of enlargement; None leaves a choice to dinplug.
+    `max_memory` and `max_vram` are in bytes, `scale` a factor of enlargement; None leaves a choice to dinplug.
     """
 
     task: str | None = None
@@ -29,6 +29,8 @@ class Wishes:
     kernels: str | None = None
     tile: int | None = None
     max_memory: int | None = None
+    max_vram: int | None = None
+    precision: str = "auto"
     format: str | None = None
     quality: int | None = None
     compression: str | None = None
@@ -64,6 +66,8 @@ class Wishes:
                 kernels=self.kernels,
                 tile=self.tile,
                 max_memory=self.max_memory,
+                max_vram=self.max_vram,
+                precision=self.precision,
                 ensemble=self.ensemble,
                 reference=self.reference,
                 strength=self.strength,
@@ -78,6 +82,7 @@ class Wishes:
             "strength": self.strength,
             "ensemble": self.ensemble,
             "reference": self.reference,
+            "precision": self.precision,
             "format": self.format,
             "quality": self.quality,
             "compression": self.compression,
