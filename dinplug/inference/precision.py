@@ -114,12 +114,20 @@ def size_of(network: nn.Module) -> int:
 
 
 def half_copy(network: StagedNetwork, half: torch.dtype) -> StagedNetwork:
-    """A copy of a folded network with weights in half precision, its pixel layers in float32."""
+    """A copy of a folded network in half precision, but for the layers that it names.
+
+    Pixel layers stay float32. A wide layer's weights are rounded and float32 again; its convolution
+    may round what it multiplies to tf32, which for such weights and inputs changes nothing.
+    """
     narrow = copy.deepcopy(network).to(half)
     for name in network.pixel_layers:
         layer, exact = getattr(narrow, name), getattr(network, name)
         layer.float().load_state_dict(exact.state_dict())
         layer.register_forward_pre_hook(widened)
+    for name in network.wide_layers:
+        layer = getattr(narrow, name).float()
+        layer.register_forward_pre_hook(lambda _, inputs: begin_wide(inputs, half))
+        layer.register_forward_hook(end_wide, always_call=True)
     return narrow
 
 
@@ -127,6 +135,18 @@ def widened(layer: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
     """Bring what a float32 layer is given to float32."""
     del layer
     return tuple(x.float() if isinstance(x, Tensor) else x for x in inputs)
+
+
+def begin_wide(inputs: tuple[Tensor, ...], half: torch.dtype) -> tuple[Tensor, ...]:
+    """Round what a wide layer is given to half precision, and let it multiply in tf32."""
+    torch.backends.cudnn.allow_tf32 = True
+    return tuple(x.to(half).float() for x in inputs)
+
+
+def end_wide(layer: nn.Module, inputs: object, output: Tensor) -> None:
+    """Let no other layer multiply in tf32."""
+    del layer, inputs, output
+    torch.backends.cudnn.allow_tf32 = False
 
 
 def calibrated(
@@ -137,8 +157,7 @@ def calibrated(
     `run` maps a picture (1, 3, H, W) on the network's scale of values through a graph. The error
     is the largest of all values.
     """
-    side = 4 * math.ceil(max(CALIBRATION_SIDE, network.min_size) / 4)
-    picture = dead_leaves(side)[None] * network.value_range
+    picture = calibration_picture(network) * network.value_range
     full = in_float32(network)
     truth = run(full, picture)
     typed = in_half(network, half)
@@ -162,6 +181,12 @@ def calibrated(
     return chosen
 
 
+def calibration_picture(network: StagedNetwork) -> Tensor:
+    """A picture (1, 3, H, W) in 0..1 whose sides the network accepts."""
+    side = max(CALIBRATION_SIDE, network.min_size)
+    return dead_leaves(math.ceil(side / network.multiple_of) * network.multiple_of)[None]
+
+
 CALIBRATION_SIDE = 96
 """Sides of the calibration picture; the field of the deepest attention and a few textures fit."""
 LEAVES = 1500
@@ -176,14 +201,16 @@ def dead_leaves(side: int, seed: int = 0) -> Tensor:
     draws = torch.rand(LEAVES, 8, generator=random, dtype=torch.float64)
     place = torch.arange(side, dtype=torch.float64)
     picture = torch.full((3, side, side), 0.5, dtype=torch.float64)
-    smallest, largest = 1.0, side / 2
+    smallest, largest = 2.0, side / 2
     for x, y, size, tilt, slope, *colour in draws.tolist():
         # The inverse of the distribution of radii with density r^-3 between the two.
         radius = (smallest**-2 - size * (smallest**-2 - largest**-2)) ** -0.5
         across, down = place[None, :] - x * side, place[:, None] - y * side
         angle = 2 * math.pi * tilt
         shade = 1 + 0.3 * slope * (across * math.cos(angle) + down * math.sin(angle)) / radius
-        leaf = torch.tensor(colour, dtype=torch.float64)[:, None, None] * shade
+        # Photos are greyer than three independent colours.
+        mixed = torch.tensor(colour, dtype=torch.float64)
+        leaf = (0.6 * mixed.mean() + 0.4 * mixed)[:, None, None] * shade
         picture = torch.where(across**2 + down**2 <= radius**2, leaf, picture)
     grain = torch.randn(3, side, side, generator=random, dtype=torch.float64)
     return (picture + 0.01 * grain).clamp(0, 1).float()
