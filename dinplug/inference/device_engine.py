@@ -46,7 +46,8 @@ class DeviceEngine:
 
     def _calibration_run(self, typed: TypedGraph, picture: Tensor) -> Tensor:
         plan = plan_device_run(typed, *picture.shape[-2:])
-        return self._run(typed, plan, picture, PlainStages())[0]
+        with exact_float32():
+            return self._run(typed, plan, picture, PlainStages())[0]
 
     def plan(
         self,
@@ -62,14 +63,26 @@ class DeviceEngine:
 
         Without `max_vram` it may use what is free on the device, less a reserve.
         """
+        return self._plan(self.typed, height, width, tile, max_vram, max_memory, pixel_bytes)
+
+    def _plan(
+        self,
+        typed: TypedGraph,
+        height: int,
+        width: int,
+        tile: int | None,
+        max_vram: int | None,
+        max_memory: int | None,
+        pixel_bytes: int,
+    ) -> DevicePlan:
         return plan_device_run(
-            self.typed,
+            typed,
             height,
             width,
             tile=tile,
             max_vram=free_memory(self.device) if max_vram is None else max_vram,
             max_memory=max_memory,
-            weight_bytes=self.typed.weight_bytes,
+            weight_bytes=typed.weight_bytes,
             pixel_bytes=pixel_bytes,
         )
 
@@ -77,7 +90,9 @@ class DeviceEngine:
         self,
         image: Tensor,
         plan: DevicePlan,
+        *,
         max_vram: int | None = None,
+        max_memory: int | None = None,
         on_progress: Callable[[Progress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
     ) -> Tensor:
@@ -92,8 +107,8 @@ class DeviceEngine:
             )
             if not is_finite:
                 LOG.warning("%s overflowed: this photo runs in float32", plan.precision)
-                full = in_float32(self.network)
-                plan = plan_device_run(full, *image.shape[-2:], max_vram=max_vram)
+                full, size = in_float32(self.network), (plan.height, plan.width)
+                plan = self._plan(full, *size, None, max_vram, max_memory, image.nbytes)
                 output, _ = self._run(full, plan, image, PlainStages(), None, should_stop)
             return output
 

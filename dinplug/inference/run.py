@@ -79,13 +79,14 @@ class NetworkRunner:
         """Plan a run over an image of `height` x `width`; UsageError if it cannot fit."""
         padded = self.padded_size(height, width)
         if self.engine is not None:
-            return self.engine.plan(
-                *padded,
-                tile=self.options.tile,
-                max_vram=self.options.max_vram,
-                max_memory=self.options.max_memory,
-                pixel_bytes=self._pixel_bytes((height, width), padded),
-            )
+            with chosen_kernels(self.options.kernels):
+                return self.engine.plan(
+                    *padded,
+                    tile=self.options.tile,
+                    max_vram=self.options.max_vram,
+                    max_memory=self.options.max_memory,
+                    pixel_bytes=self._pixel_bytes((height, width), padded),
+                )
         tile = max(padded) if self.options.reference else self.options.tile
         return plan_execution(
             self.graph,
@@ -168,8 +169,14 @@ class NetworkRunner:
         plan = self.plan(height, width)
         if self.engine is not None:
             assert isinstance(plan, DevicePlan)
-            limit = self.options.max_vram
-            return self.engine.run(image, plan, limit, on_progress, should_stop)
+            return self.engine.run(
+                image,
+                plan,
+                max_vram=self.options.max_vram,
+                max_memory=self.options.max_memory,
+                on_progress=on_progress,
+                should_stop=should_stop,
+            )
         assert isinstance(plan, ExecutionPlan)
         scale = self.network.scale
         output = torch.empty((1, scale * height, scale * width, 3))

@@ -4,7 +4,13 @@ import pytest
 import torch
 
 from dinplug.errors import UsageError
-from dinplug.inference.device_plan import DevicePlan, halved_areas, plan_device_run, tile_size
+from dinplug.inference.device_plan import (
+    STRIP_HALOS,
+    DevicePlan,
+    halved_areas,
+    plan_device_run,
+    tile_size,
+)
 from dinplug.inference.precision import in_float32, in_half
 from dinplug.networks.folding import fold
 from tests.inference.cases import random_network
@@ -74,13 +80,14 @@ def test_smaller_tiles_come_before_maps_on_the_host() -> None:
 
 
 def test_tiles_are_strips_unless_they_would_be_flat() -> None:
-    stage = random_network("din-derain").graph.stages[1]
-    assert stage.halo > 0
-    strips = [tile_size(stage, *SIZE, None, area) for area in halved_areas()]
-    assert strips[0] == (4_194_304 // 3000, 3000)
-    for area, (rows, columns) in zip(halved_areas(), strips, strict=True):
+    stages = {stage.name: stage for stage in random_network("din-derain").graph.stages}
+    block, pointwise = stages["WRDB 1.1"], stages["fuse F0"]
+    for area in halved_areas():
+        rows, columns = tile_size(block, *SIZE, None, area)
         assert 0.7 * area < rows * columns <= area
-        assert columns == 3000 or rows >= 2 * stage.halo or area < 64 * stage.halo**2
+        assert columns == 3000 or area // 3000 < STRIP_HALOS * block.halo
+        assert columns == 3000 or rows <= columns
+        assert tile_size(pointwise, *SIZE, None, area) == (area // 3000, 3000)
 
 
 def test_an_explicit_tile_is_kept_in_input_pixels() -> None:
