@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import itertools
 import math
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 from dinplug.errors import UsageError
@@ -22,9 +22,11 @@ from dinplug.networks.stages import Stage
 
 LARGEST_AREA = 1 << 22
 """Pixels of a tile at most, on the stage's grid: beyond it halos cost next to nothing."""
-GOOD_AREA = 1 << 18
-"""Pixels of a tile down to which smaller tiles are better than maps in the host's memory."""
 SMALLEST_AREA = 1 << 12
+LARGEST_SPACE, SMALLEST_SPACE = 8 << 30, 1 << 20
+"""Bytes that a tile's work may take: tried from the largest down, by halves."""
+GOOD_SPACE = 128 << 20
+"""The same, down to which smaller tiles are better than maps in the host's memory."""
 STRIP_HALOS = 8
 """Rows of a strip, in halos, below which it is cut in width as well."""
 OPERATOR_SHARE = 2.0
@@ -109,15 +111,16 @@ def plan_device_run(
     Raises UsageError if not even the smallest tiles fit.
     """
     slots, slot_of = device_slots(typed, height, width)
-    areas = list(halved_areas()) if tile is None else [0]
+    stages = len(typed.full.stages)
+    spaces = list(halves_of(LARGEST_SPACE, SMALLEST_SPACE)) if tile is None else [0]
     choices = []
-    for area in areas:
-        tiles = tuple(tile_size(s, height, width, tile, area) for s in typed.full.stages)
-        spaces = device_workspaces(typed, height, width, tiles)
-        choices.append((tiles, tuple(weight_bytes + space for space in spaces)))
-    tiles, fixed = choices[0]
+    for space in spaces:
+        tiles = [best_tile(typed, k, height, width, tile, space) for k in range(stages)]
+        fixed = [weight_bytes + workspace(typed, k, height, width, t) for k, t in enumerate(tiles)]
+        choices.append((tuple(tiles), tuple(fixed)))
+    sizes, fixed_bytes = choices[0]
     if max_vram is not None:
-        good = [c for c, area in zip(choices, areas, strict=True) if area >= GOOD_AREA]
+        good = [c for c, space in zip(choices, spaces, strict=True) if space >= GOOD_SPACE]
         fitting = [c for c in good if fits(slots, c[1], max_vram)]
         # Half of the budget for the tiles leaves room for some maps.
         fitting += [c for c in choices if max(c[1]) <= max_vram // 2]
@@ -125,20 +128,20 @@ def plan_device_run(
         if not fitting:
             least = max(choices[-1][1])
             raise too_little("--max-vram", max_vram, least, height, width, tile is not None)
-        tiles, fixed = fitting[0]
-        slots = spill(slots, [max_vram - size for size in fixed], "device", "memory")
+        sizes, fixed_bytes = fitting[0]
+        slots = spill(slots, [max_vram - size for size in fixed_bytes], "device", "memory")
     pixels = pixel_bytes + slots[slot_of["output"]].size
     if max_memory is not None:
         if pixels > max_memory:
             raise too_little("--max-memory", max_memory, pixels, height, width, False)
-        budgets = [max_memory - pixels] * len(tiles)
+        budgets = [max_memory - pixels] * stages
         slots = spill(slots[:-ENDS], budgets) + slots[-ENDS:]
     counts = tuple(
         -(-stage.grid.size(height) // rows) * -(-stage.grid.size(width) // columns)
-        for stage, (rows, columns) in zip(typed.full.stages, tiles, strict=True)
+        for stage, (rows, columns) in zip(typed.full.stages, sizes, strict=True)
     )
     words = typed.described()
-    return DevicePlan(height, width, words, tiles, counts, slots, slot_of, fixed, pixels)
+    return DevicePlan(height, width, words, sizes, counts, slots, slot_of, fixed_bytes, pixels)
 
 
 def device_slots(
@@ -168,10 +171,23 @@ def device_slots(
     return slots, {**slot_of, **numbers}
 
 
-def halved_areas() -> itertools.takewhile[int]:
-    """Areas of tiles to try, largest first."""
-    areas = (LARGEST_AREA >> step for step in itertools.count())
-    return itertools.takewhile(lambda area: area >= SMALLEST_AREA, areas)
+def halves_of(largest: int, smallest: int) -> Iterator[int]:
+    """`largest`, its half, and so on, down to `smallest`."""
+    while largest >= smallest:
+        yield largest
+        largest //= 2
+
+
+def best_tile(
+    typed: TypedGraph, index: int, height: int, width: int, tile: int | None, space: int
+) -> TileSize:
+    """The largest tile of a stage whose work takes no more than `space`, or the smallest."""
+    stage, size = typed.full.stages[index], (1, 1)
+    for area in halves_of(LARGEST_AREA, SMALLEST_AREA):
+        size = tile_size(stage, height, width, tile, area)
+        if workspace(typed, index, height, width, size) <= space:
+            break
+    return size
 
 
 def tile_size(stage: Stage, height: int, width: int, tile: int | None, area: int) -> TileSize:
@@ -191,27 +207,22 @@ def tile_size(stage: Stage, height: int, width: int, tile: int | None, area: int
     return min(side, rows), min(max(side, area // min(side, rows)), columns)
 
 
-def device_workspaces(
-    typed: TypedGraph, height: int, width: int, tiles: tuple[TileSize, ...]
-) -> list[int]:
-    """Bytes one tile of each stage takes: inputs, outputs and what lies between.
+def workspace(typed: TypedGraph, index: int, height: int, width: int, tile: TileSize) -> int:
+    """Bytes that a tile of a stage takes: inputs, outputs and what lies between.
 
     The share counts inputs and outputs twice at least: the next tile's come and the last one's go
     meanwhile.
     """
-    maps = typed.full.maps
-    spaces = []
-    for index, (stage, (rows, columns)) in enumerate(zip(typed.full.stages, tiles, strict=True)):
-        ends = [maps[read.name] for read in stage.reads] + list(stage.writes)
-        moved = sum(values_per_pixel(m, stage.grid) for m in ends)
-        inner = typed.input_type(index)
-        wide = FLOAT if inner is None else inner.itemsize
-        window = math.prod(
-            min(side + 2 * stage.halo, stage.grid.size(whole))
-            for side, whole in ((rows, height), (columns, width))
-        )
-        spaces.append(int(OPERATOR_SHARE * (stage.workspace + moved)) * window * wide)
-    return spaces
+    maps, stage = typed.full.maps, typed.full.stages[index]
+    ends = [maps[read.name] for read in stage.reads] + list(stage.writes)
+    moved = sum(values_per_pixel(m, stage.grid) for m in ends)
+    inner = typed.input_type(index)
+    wide = FLOAT if inner is None else inner.itemsize
+    window = math.prod(
+        min(side + 2 * stage.halo, stage.grid.size(whole))
+        for side, whole in zip(tile, (height, width), strict=True)
+    )
+    return int(OPERATOR_SHARE * (stage.workspace + moved)) * window * wide
 
 
 def fits(slots: tuple[Slot, ...], fixed: tuple[int, ...], budget: int) -> bool:

@@ -5,9 +5,11 @@ import torch
 
 from dinplug.errors import UsageError
 from dinplug.inference.device_plan import (
+    LARGEST_AREA,
+    SMALLEST_AREA,
     STRIP_HALOS,
     DevicePlan,
-    halved_areas,
+    halves_of,
     plan_device_run,
     tile_size,
 )
@@ -19,7 +21,7 @@ SIZE = (2000, 3000)
 HALF = torch.float16
 
 
-def plan_for(name: str, **wishes: int | None) -> DevicePlan:
+def plan_for(name: str, **wishes: int) -> DevicePlan:
     """A plan of the named network in float32."""
     return plan_device_run(in_float32(random_network(name)), *SIZE, **wishes)
 
@@ -82,7 +84,7 @@ def test_smaller_tiles_come_before_maps_on_the_host() -> None:
 def test_tiles_are_strips_unless_they_would_be_flat() -> None:
     stages = {stage.name: stage for stage in random_network("din-derain").graph.stages}
     block, pointwise = stages["WRDB 1.1"], stages["fuse F0"]
-    for area in halved_areas():
+    for area in halves_of(LARGEST_AREA, SMALLEST_AREA):
         rows, columns = tile_size(block, *SIZE, None, area)
         assert 0.7 * area < rows * columns <= area
         assert columns == 3000 or area // 3000 < STRIP_HALOS * block.halo

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import copy
 from collections.abc import Iterator
 from dataclasses import replace
 
@@ -65,13 +66,12 @@ def test_wide_layers_multiply_in_half_and_keep_their_results() -> None:
     network = fold(random_network("imdn-x2"))
     narrow = half_copy(network, HALF)
     x = torch.rand(1, 64, 9, 9)
-    weight, bias = (v.half().double() for v in (network.smooth.weight, network.smooth.bias))  # type: ignore[union-attr,operator]
-    truth = torch.nn.functional.conv2d(x.half().double(), weight, bias, padding=1)
+    truth = copy.deepcopy(network.get_submodule("smooth")).half().double()(x.half().double())
     with torch.inference_mode(), torch.backends.cudnn.flags(enabled=True, allow_tf32=False):
-        output = narrow.smooth(x)  # type: ignore[operator]
+        output = narrow.get_submodule("smooth")(x)
         assert not torch.backends.cudnn.allow_tf32
     assert output.dtype == torch.float32
-    # 576 products, exact in float32's wider relatives, and their sum.
+    # 576 products of halves, each exact in float32, and their sum.
     assert (output - truth).abs().max() <= 576 * torch.finfo(torch.float32).eps * truth.abs().max()
 
 
