@@ -60,9 +60,7 @@ class NetworkRunner:
         check_options(options, self.device)
         self.network = (network.eval() if options.reference else fold(network)).to(self.device)
         self.graph = self.network.graph
-        # A second tile would only wait for the one GPU; a CPU takes one tile a core.
-        alone = options.reference or self.device.type == "cuda"
-        self.workers = 1 if alone else torch.get_num_threads()
+        self.workers = 1 if options.reference else torch.get_num_threads()
         self.engine: DeviceEngine | None = None
         if not options.reference and is_for_engine(self.device, options.precision):
             self.engine = DeviceEngine(self.network, self.device, options.precision)
