@@ -61,6 +61,11 @@ class ExecutionPlan:
     fixed_bytes: tuple[int, ...]
 
     @property
+    def tiles(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of each stage's tiles."""
+        return tuple((side, side) for side in self.tile_sides)
+
+    @property
     def scratch_bytes(self) -> int:
         """Size of all scratch files together."""
         return sum(slot.size for slot in self.slots if slot.place == "scratch")
