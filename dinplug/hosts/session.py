@@ -72,7 +72,7 @@ class Session:
         self.task, self.start, self.hand_over, self.listener = task, start, hand_over, listener
         self.client: Client | None = None
         self.picture: int | None = None
-        self.size: tuple[int, int] | None = None
+        self.size: Message | None = None
         self.wish: Wish | None = None
         self.running: tuple[int, Wish] | None = None
         self.described: Parameters | None = None
@@ -89,7 +89,7 @@ class Session:
             client = self.client = self.start()
             client.ask("tasks", self._choices, self._failed)
             fields = self.hand_over(client)
-            self.size = fields["width"], fields["height"]
+            self.size = {side: fields[side] for side in ("width", "height")}
             client.ask("open", self._opened, self._failed, **fields)
         except WorkerError as error:
             self._give_up(error)
@@ -141,8 +141,7 @@ class Session:
         about = {"task": self.task, "parameters": wish.parameters}
         if self.described != wish.parameters and self.size is not None:
             self.described = wish.parameters
-            size = dict(zip(("width", "height"), self.size))
-            client.ask("describe", self.listener.on_description, _unheard, **about, **size)
+            client.ask("describe", self.listener.on_description, _unheard, **about, **self.size)
         number = client.ask(
             wish.request,
             self._done,
