@@ -24,6 +24,9 @@ if TYPE_CHECKING:
         def on_choices(self, models: list[Message], devices: list[Message]) -> None:
             """Which models and devices there are for the task."""
 
+        def on_notes(self, notes: list[str]) -> None:
+            """What the user should know of the picture, in sentences."""
+
         def on_description(self, description: Message) -> None:
             """The result of "describe" for the parameters wanted last."""
 
@@ -159,6 +162,8 @@ class Session:
 
     def _opened(self, result: Message) -> None:
         self.picture = result["picture"]
+        if result["notes"]:
+            self.listener.on_notes(result["notes"])
         self._ask()
 
     def _progress(self, progress: Message) -> None:

@@ -28,6 +28,7 @@ class Dialog:
         self.launch, self.folder, self.shape = launch, folder, shape
         self.samples = np.random.default_rng(0).integers(0, 256, shape.sample_bytes, np.uint8)
         self.choices: list[Any] = []
+        self.notes: list[str] = []
         self.descriptions: list[dict[str, Any]] = []
         self.shares: list[float] = []
         self.results: list[tuple[Wish, dict[str, Any], bytes]] = []
@@ -42,6 +43,9 @@ class Dialog:
 
     def on_choices(self, models: list[dict[str, Any]], devices: list[dict[str, Any]]) -> None:
         self.choices.append((models, devices))
+
+    def on_notes(self, notes: list[str]) -> None:
+        self.notes += notes
 
     def on_description(self, description: dict[str, Any]) -> None:
         self.descriptions.append(description)
