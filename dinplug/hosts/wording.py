@@ -27,10 +27,10 @@ def time_words(seconds: float) -> str:
 
 
 def description_words(description: Message) -> str:
-    """What "describe" told of a model on a picture, like "din-dehaze-small on CPU, 1.2 GB, 12 s"."""
-    words = f"{description['model']} on {description['device']}"
+    """What "describe" told, like "Model m on processor, 2 threads; 1.2 GB of memory"."""
+    words = f"Model {description['model']} on {description['device']}"
     if description["memory"] is not None:
-        words += f", {size_words(description['memory'])} of memory"
+        words += f"; {size_words(description['memory'])} of memory"
     if description["seconds"] is not None:
         words += f", about {time_words(description['seconds'])[: -len(' left')]}"
     return words

@@ -10,18 +10,23 @@ from .introspection import Gimp, GObject
 from .refusal import Refusal
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..manifest import Manifest, Parameters
 
 SHOW_PREVIEW = "show-preview"
 """An argument of the dialog alone: whether it computes a preview."""
+_TAKEN_LETTERS = " ochrslp"
+"""First letters of OK, Cancel, Help, Reset, Save, Load and Preview in a dialog."""
 _FLAGS = GObject.ParamFlags.READWRITE
 
 
 def add_arguments(procedure: Any, task: Manifest) -> None:
     """Give a procedure an argument for each parameter of a task, with its range and default."""
-    for parameter in task["parameters"]:
+    labels = with_mnemonics([parameter["label"] for parameter in task["parameters"]])
+    for parameter, label in zip(task["parameters"], labels):
         kind, default = parameter["kind"], parameter["default"]
-        words = parameter["name"].replace("_", "-"), parameter["label"], parameter["help"]
+        words = parameter["name"].replace("_", "-"), label, parameter["help"]
         if kind == "number":
             limits = parameter["minimum"], parameter["maximum"]
             procedure.add_double_argument(*words, *limits, default, _FLAGS)
@@ -35,8 +40,21 @@ def add_arguments(procedure: Any, task: Manifest) -> None:
         else:  # a model or a device: which there are is known to the worker alone
             procedure.add_string_argument(*words, default, _FLAGS)
     procedure.add_boolean_aux_argument(
-        SHOW_PREVIEW, "Preview", "Show a part of the result before it is made.", True, _FLAGS
+        SHOW_PREVIEW, "_Preview", "Show a part of the result before it is made.", True, _FLAGS
     )
+
+
+def with_mnemonics(labels: Sequence[str]) -> list[str]:
+    """Labels with an underscore before a letter that none of the others, and no button, has."""
+    taken = set(_TAKEN_LETTERS)
+    marked = []
+    for label in labels:
+        free = [place for place, letter in enumerate(label.lower()) if letter not in taken]
+        if free:
+            taken.add(label[free[0]].lower())
+            label = label[: free[0]] + "_" + label[free[0] :]
+        marked.append(label)
+    return marked
 
 
 def parameters_from(config: Any, task: Manifest) -> Parameters:

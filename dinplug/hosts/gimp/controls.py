@@ -4,13 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from .widgets import GimpUi, Gtk
+from .introspection import GObject
+from .widgets import Gtk
 
 if TYPE_CHECKING:
     from ..manifest import Manifest
     from ..protocol import Message
 
 _SPACE = 6
+_DIGITS = 2
 _FIRST = {"model": ("", "Automatic"), "device": ("auto", "Automatic")}
 """What is offered before the worker has said what there is."""
 
@@ -31,9 +33,11 @@ class Controls:
                 widget = self._list(parameter)
             elif kind == "number":
                 widget = dialog.get_scale_entry(name, 1)
+                widget.set_increments(parameter["step"], 10 * parameter["step"])
+                widget.set_digits(_DIGITS)
                 self.labels.add_widget(widget.get_label())
             elif kind == "choice":
-                widget = dialog.get_widget(name, GimpUi.LabelStringWidget)
+                widget = dialog.get_widget(name, GObject.TYPE_NONE)
                 self.labels.add_widget(widget.get_label())
             else:
                 widget = dialog.get_widget(name, Gtk.CheckButton)
@@ -62,9 +66,11 @@ class Controls:
     def _list(self, parameter: Message) -> Any:
         """A labelled list that sets a text of the configuration."""
         name, kind = parameter["name"], parameter["kind"]
-        label = Gtk.Label(label=parameter["label"], xalign=0)
+        label = Gtk.Label.new_with_mnemonic(self.config.find_property(name).nick)
+        label.set_xalign(0)
         chooser = Gtk.ComboBoxText(tooltip_text=parameter["help"])
         self.lists[kind] = name, chooser
+        label.set_mnemonic_widget(chooser)
         self.labels.add_widget(label)
         row = Gtk.Box(spacing=_SPACE)
         row.pack_start(label, False, False, 0)

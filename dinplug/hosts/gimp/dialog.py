@@ -41,7 +41,7 @@ class Dialog:
         self.session = Session(order.task["id"], order.start, order.source.hand_over, self)
         self.window = GimpUi.ProcedureDialog.new(procedure, config, f"dinplug: {self.title}")
         self.window.set_resizable(False)
-        self.preview = Preview(order.source, self._moved)
+        self.preview = Preview(order.source, self._look)
         self.controls = Controls(self.window, config, order.task)
         self.bar = Gtk.ProgressBar(show_text=True)
         self.status = Gtk.Label(xalign=0, wrap=True, max_width_chars=70, selectable=True)
@@ -60,7 +60,7 @@ class Dialog:
     def run(self) -> Any:
         """Let the user choose; return the new layer or image, or None after Cancel."""
         self._show_scale()
-        self._say("starting dinplug")
+        self._idle("starting dinplug")
         self.session.open()
         timer = GLib.timeout_add(_POLL_MILLISECONDS, self._tick)
         try:
@@ -81,7 +81,7 @@ class Dialog:
         self.body.pack_start(self.preview.views, True, True, 0)
         row = Gtk.Box(spacing=3 * SPACE)
         overview = Gtk.Box(orientation=Gtk.Orientation.VERTICAL, spacing=SPACE)
-        overview.pack_start(self.preview.overview, False, False, 0)
+        overview.pack_start(self.preview.overview.area, False, False, 0)
         toggle = GimpUi.prop_check_button_new(self.config, SHOW_PREVIEW, "_Preview")
         overview.pack_start(toggle, False, False, 0)
         row.pack_start(overview, False, False, 0)
@@ -113,10 +113,6 @@ class Dialog:
         elif self.fault is not None:
             self.window.response(Gtk.ResponseType.CANCEL)
 
-    def _moved(self) -> None:
-        """The user looks elsewhere: show that part at once if it is there already."""
-        self._look()
-
     def _changed(self, _config: Any, property_: Any) -> None:
         """A parameter is another now: preview it when it has settled."""
         if self.is_restoring:
@@ -125,7 +121,6 @@ class Dialog:
         if property_.name == SHOW_PREVIEW and not self.config.get_property(SHOW_PREVIEW):
             self.session.stop()
             self._idle()
-        self.preview.show_before()
         if self.settling is not None:
             GLib.source_remove(self.settling)
         self.settling = GLib.timeout_add(_SETTLE_MILLISECONDS, self._settled)
@@ -143,7 +138,7 @@ class Dialog:
             self.preview.set_scale(scale)
 
     def _look(self) -> None:
-        """Ask for a preview of the region."""
+        """Show the region, and ask for a preview of it."""
         self.preview.show_before()
         if self.config.get_property(SHOW_PREVIEW) and not self.is_restoring:
             self._want("preview", self.preview.region)
@@ -191,6 +186,7 @@ class Dialog:
         self._quit()
 
     def _idle(self, words: str = "") -> None:
+        """Show that nothing is under way, and say why if there is something to say."""
         self.bar.set_fraction(0)
         self.bar.set_text(" ")
         if words:

@@ -47,7 +47,7 @@ class DinplugPlugIn(Gimp.PlugIn):
         procedure.add_menu_path(task["menu_path"][HOST])
         kind = "an image" if makes_image(task) else "a layer above"
         procedure.set_documentation(
-            f"{task['title']}: restore a photo", f"Puts the result into {kind}.", name
+            f"{task['title']}: restore a photo", f"Puts the result into {kind}.", None
         )
         procedure.set_attribution("dinplug", "dinplug", "2026")
         add_arguments(procedure, task)
