@@ -27,7 +27,9 @@ from dinplug.hosts.launch import RECORD
 from dinplug.hosts.manifest import NAME as MANIFEST
 from dinplug.hosts.manifest import manifest_path
 
-IN_HOST = ("client", "launch", "manifest", "pixels", "protocol", "sandbox")
+IN_HOST = (
+    "client", "launch", "manifest", "pixels", "protocol", "sandbox", "session", "wording",
+)  # fmt: skip
 """The modules of this package that are copied into the plugins, besides a host's own package."""
 ENTRY = "entry.py"
 """The file of a host's package that becomes the plugin's first one."""
