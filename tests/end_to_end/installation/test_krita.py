@@ -1,7 +1,6 @@
 """The plugin gets into a real Krita: by `dinplug plugin install`, and by Krita's own importer."""
 
 import json
-import os
 import re
 import sys
 from pathlib import Path
@@ -11,7 +10,7 @@ import pytest
 
 from dinplug.hosts.installation import plugin_files
 from scripts.build_krita_zip import zip_of
-from tests.end_to_end.host_runs import run_in_host
+from tests.end_to_end.installation.scripts import run_script
 
 pytestmark = [pytest.mark.hosts, pytest.mark.slow]
 DRIVER = Path(__file__).parent / "krita_driver"
@@ -23,16 +22,6 @@ def krita_env(request: pytest.FixtureRequest, host_scripts: Path) -> list[object
     """The command that runs something with Krita."""
     venv = ("--venv", Path(sys.executable).parents[1]) if request.param else ()
     return [host_scripts / "krita-env", *request.param, *venv, "--resources", DRIVER]
-
-
-def run_script(krita_env: list[object], script: str, folder: Path) -> str:
-    """Run a shell script with Krita, a home and `folder`; return what it printed."""
-    (folder / "script").write_text("set -e\n" + script)
-    environment = {**os.environ, "DINPLUG": f"{sys.executable} -m dinplug"}
-    done = run_in_host([*krita_env, "bash", folder / "script", folder], environment)
-    assert done.returncode == 0, done.stdout + done.stderr
-    assert "Error loading plugin" not in done.stderr
-    return done.stdout
 
 
 def looked(folder: Path, name: str = "look.json") -> dict[str, Any]:
