@@ -229,7 +229,7 @@ class RestoreDialog(QtWidgets.QDialog):
     def _drag(self, x: float, y: float) -> None:
         """Show a part further right and further down."""
         self.centre = self.centre[0] + x / self.scale, self.centre[1] + y / self.scale
-        left, top, width, height = self._part(self.look)
+        left, top, width, height = self.shown_part(self.look)
         self.centre = left + width / 2, top + height / 2
         self._show_before(self.look)
         if self.doing == "" and self.preview_box.isChecked() and self.session.picture is not None:
@@ -274,14 +274,14 @@ class RestoreDialog(QtWidgets.QDialog):
         client = self.session.client
         assert picture is not None and client is not None
         shown = None
-        while shown != self._part(picture.look):
-            shown = self._part(picture.look)
+        while shown != self.shown_part(picture.look):
+            shown = self.shown_part(picture.look)
             result = yield from self.session.ask(
                 "preview", picture=picture.number, region=list(shown), **self._order()
             )
             with contextlib.closing(client.take_pixels(result)) as pixels:
                 samples = bytearray(pixels)
-            if shown == self._part(picture.look):
+            if shown == self.shown_part(picture.look):
                 self._show_after(picture.look, shown, samples, result)
 
     def _restore(self) -> Generator[bool, None, None]:
@@ -331,7 +331,7 @@ class RestoreDialog(QtWidgets.QDialog):
             said += f"\nTakes {duration(about['seconds'])}"
         self.about.setText(said)
 
-    def _part(self, look: Look) -> Rectangle:
+    def shown_part(self, look: Look) -> Rectangle:
         """The part of the restored region that the preview has room for, about its centre."""
         _, _, width, height = look.region
         w = max(1, min(width, int(self.preview.width() / self.scale)))
@@ -343,7 +343,7 @@ class RestoreDialog(QtWidgets.QDialog):
     def _show_before(self, look: Look) -> None:
         """Show the layer as it is, without a result."""
         self.look = look
-        self.preview.show_images(self._before(look, self._part(look)), None)
+        self.preview.show_images(self._before(look, self.shown_part(look)), None)
 
     def _before(self, look: Look, part: Rectangle) -> Any:
         """An image of a part of the layer, of the size it has in the result."""
