@@ -24,6 +24,7 @@ from dinplug.batch.streams import prepare_streams
 from dinplug.batch.summary import for_display, printable
 from dinplug.commands.info import info
 from dinplug.commands.models_export import export_model
+from dinplug.commands.plugin import plugin
 from dinplug.commands.train import train
 from dinplug.errors import DinplugError, Interrupted, PhotoError, SetupError, UsageError
 
@@ -389,6 +390,7 @@ def doctor() -> None:
 
 main.add_command(train)
 main.add_command(info)
+main.add_command(plugin)
 models.add_command(export_model)
 
 if __name__ == "__main__":

@@ -27,7 +27,9 @@ from dinplug.hosts.launch import RECORD
 from dinplug.hosts.manifest import NAME as MANIFEST
 from dinplug.hosts.manifest import manifest_path
 
-IN_HOST = ("client", "launch", "manifest", "pixels", "protocol")
+IN_HOST = (
+    "client", "launch", "manifest", "pixels", "protocol", "sandbox", "session", "wording",
+)  # fmt: skip
 """The modules of this package that are copied into the plugins, besides a host's own package."""
 ENTRY = "entry.py"
 """The file of a host's package that becomes the plugin's first one."""
@@ -58,8 +60,11 @@ LAYOUTS = {
 }
 
 
-def plugin_files(host: str) -> dict[PurePosixPath, bytes]:
-    """What the plugin of `host` consists of, without the record, by place in its folder."""
+def plugin_files(host: str, python: Path | None = None) -> dict[PurePosixPath, bytes]:
+    """What the plugin of `host` consists of, by place in the folder that is installed into.
+
+    Without the interpreter `python` the plugin looks for dinplug's command when it starts.
+    """
     layout, package = LAYOUTS[host], _SOURCES / host
     modules = layout.plugin / "hosts"
     files = {modules / "__init__.py": b"", modules / MANIFEST: Path(manifest_path()).read_bytes()}
@@ -74,6 +79,11 @@ def plugin_files(host: str) -> dict[PurePosixPath, bytes]:
         source = package / name
         if source.is_file():
             files[place] = source.read_bytes()
+    inside = [path.relative_to(layout.plugin) for path in files if layout.plugin in path.parents]
+    record = {"version": dinplug.__version__, "files": sorted(map(str, inside))}
+    if python is not None:
+        record["python"] = str(python.absolute())
+    files[layout.plugin / RECORD] = json.dumps(record, indent=2).encode()
     return files
 
 
@@ -90,15 +100,7 @@ def write_plugin(host: str, folder: Path, python: Path = Path(sys.executable)) -
     layout = LAYOUTS[host]
     plugin = folder / layout.plugin
     check_ours(host, folder)
-    files = plugin_files(host)
-    record = {
-        "python": str(python.absolute()),
-        "version": dinplug.__version__,
-        "files": sorted(
-            str(path.relative_to(layout.plugin)) for path in files if layout.plugin in path.parents
-        ),
-    }
-    files[layout.plugin / RECORD] = json.dumps(record, indent=2).encode()
+    files = plugin_files(host, python)
     try:
         plugin.parent.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryDirectory(prefix=".dinplug-", dir=plugin.parent) as work:
