@@ -38,9 +38,7 @@ def add_image(source: Source, result: Message, pixels: Any) -> Any:
     """Make an image of a result, with the profile, metadata and resolution of its source."""
     old = source.image
     width, height = result["width"], result["height"]
-    image = Gimp.Image.new_with_precision(
-        width, height, old.get_base_type(), old.get_precision()
-    )
+    image = Gimp.Image.new_with_precision(width, height, old.get_base_type(), old.get_precision())
     image.undo_disable()
     if old.get_color_profile() is not None:
         image.set_color_profile(old.get_color_profile())

@@ -105,7 +105,9 @@ def read_source(image: Any, drawables: Sequence[Any]) -> Source:
         layer=layer,
         format=Babl.get_name(form),
         shape=shape,
-        samples=buffer.get(Gegl.Rectangle.new(0, 0, width, height), 1.0, None, Gegl.AbyssPolicy.NONE),
+        samples=buffer.get(
+            Gegl.Rectangle.new(0, 0, width, height), 1.0, None, Gegl.AbyssPolicy.NONE
+        ),
         profile=b"" if profile is None else bytes(profile.get_icc_profile()),
         encoding=encoding_of(image),
         region=tuple(region),

@@ -12,7 +12,7 @@ from dinplug.cli import main
 
 Samples = NDArray[Any]
 PROFILES = Path("/usr/share/color/icc/krita")
-TYPES = {"U8": np.uint8, "U16": np.uint16, "F16": np.float16, "F32": np.float32}
+TYPES = {"U8": "uint8", "U16": "uint16", "F16": "float16", "F32": "float32"}
 SRGB, LINEAR = "sRGB-elle-V2-srgbtrc.icc", "sRGB-elle-V2-g10.icc"
 GREY, LINEAR_GREY = "Gray-D50-elle-V2-srgbtrc.icc", "Gray-D50-elle-V2-g10.icc"
 
@@ -26,10 +26,10 @@ def picture(depth: str, channels: int, width: int, height: int, alpha: str = "op
     values[height // 3 : height // 2, width // 4 : width // 2] *= 0.4
     opacity = np.ones((height, width)) if alpha == "opaque" else np.clip(1.4 * x, 0, 1)
     unit = np.concatenate([np.clip(values, 0, 1), opacity[..., None]], axis=2)
-    kind = TYPES[depth]
-    if np.issubdtype(kind, np.floating):
-        return unit.astype(kind)
-    return np.round(unit * np.iinfo(kind).max).astype(kind)
+    kind = np.dtype(TYPES[depth])
+    full = 1.0 if kind.kind == "f" else float(np.iinfo(kind).max)
+    scaled: Samples = (unit * full + (0 if kind.kind == "f" else 0.5)).astype(kind)
+    return scaled
 
 
 def swapped(samples: Samples) -> Samples:

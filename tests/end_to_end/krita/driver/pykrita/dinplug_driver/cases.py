@@ -25,9 +25,11 @@ def main(job: dict[str, Any], report: dict[str, Any], folder: str) -> Steps:
 
 def restore(name: str, case: dict[str, Any], report: dict[str, Any], folder: str) -> Steps:
     krita = Krita.instance()
-    document = yield from handling.new_document(*case["canvas"], *case["document"], case["ppi"])
+    width, height = case["canvas"]
+    document = yield from handling.new_document(width, height, case["document"], case["ppi"])
     layer = document.topLevelNodes()[0]
-    if case["document"] != case["layer"] or case["parent"] or case["place"] != case["region"]:
+    fills_canvas = case["place"] == [0, 0, width, height]
+    if case["document"] != case["layer"] or case["parent"] or not fills_canvas:
         layer = document.createNode("photo", "paintlayer")
         layer.setColorSpace(*case["layer"])
     handling.fill(layer, os.path.join(folder, case["pixels"]), case["place"])
@@ -108,7 +110,7 @@ def restore(name: str, case: dict[str, Any], report: dict[str, Any], folder: str
     handling.dump(folder, f"{name}.preview", after.bits().asstring(after.byteCount()))
     report["source_kept"] = bytes(layer.projectionPixelData(*case["region"])) == bytes(source)
     if case["task"] == "sr":
-        report["nodes"] = len(document.rootNode().childNodes())
+        report["kept"] = layer.parentNode().childNodes() == siblings
         yield from handling.close(new)
     elif case["undo"]:
         parent = layer.parentNode()

@@ -11,7 +11,7 @@ from PyQt5 import sip
 from PyQt5.QtWidgets import QAbstractButton, QApplication, QLabel, QWidget
 
 if TYPE_CHECKING:
-    from collections.abc import Callable, Generator
+    from collections.abc import Callable, Generator, Sequence
 
     Steps = Generator[int, None, Any]
 
@@ -28,12 +28,13 @@ def until(condition: Callable[[], Any], what: str, seconds: float = 300) -> Step
         yield 20
 
 
-def new_document(
-    width: int, height: int, model: str, depth: str, profile: str, ppi: float = 300.0
-) -> Steps:
-    """Open an empty document in the window, and return it when it can be used."""
+def new_document(width: int, height: int, colours: Sequence[str], ppi: float = 300.0) -> Steps:
+    """Open an empty document in the window, and return it when it can be used.
+
+    `colours` are model, depth and profile.
+    """
     krita = Krita.instance()
-    document = krita.createDocument(width, height, "test", model, depth, profile, ppi)
+    document = krita.createDocument(width, height, "test", *colours, ppi)
     yield from show(document)
     return document
 

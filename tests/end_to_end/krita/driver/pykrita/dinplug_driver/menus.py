@@ -26,7 +26,7 @@ def main(job: dict[str, Any], report: dict[str, Any], folder: str) -> Steps:
     krita.action("dinplug_dehaze").trigger()  # a shortcut cannot, but another script may
     report["no document"] = yield from handling.refusal()
 
-    document = yield from handling.new_document(40, 30, "RGBA", "U8", SRGB)
+    document = yield from handling.new_document(40, 30, ("RGBA", "U8", SRGB))
     background = document.topLevelNodes()[0]
     report["with"] = [krita.action(f"dinplug_{task}").isEnabled() for task in tasks]
     handling.trigger("dehaze")

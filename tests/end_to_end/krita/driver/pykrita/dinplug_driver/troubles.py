@@ -6,13 +6,15 @@ import contextlib
 import json
 import os
 import signal
+import sys
 from typing import TYPE_CHECKING, Any
 
-import dinplug
 from krita import Krita
 from PyQt5.QtCore import QEvent, QPoint, Qt
 from PyQt5.QtGui import QImage, QMouseEvent
 from PyQt5.QtWidgets import QApplication
+
+import dinplug
 
 from . import handling
 
@@ -29,15 +31,15 @@ def main(job: dict[str, Any], report: dict[str, Any], folder: str) -> Steps:
         missing, other_version, broken, cancelled, killed, closed, two_documents, edited,
         compared, let_go,
     ):  # fmt: skip
-        print(f"scenario {scenario.__name__}", file=__import__("sys").stderr, flush=True)
-        report[scenario.__name__] = found = {}
-        yield from scenario(job, found, folder)
+        print(f"scenario {scenario.__name__}", file=sys.stderr, flush=True)
+        report[scenario.__name__] = {}
+        yield from scenario(job, report[scenario.__name__], folder)
 
 
 def photo(job: dict[str, Any], which: str) -> Steps:
     """Open a document with a picture."""
     width, height = job[which]["size"]
-    document = yield from handling.new_document(width, height, *COLOURS)
+    document = yield from handling.new_document(width, height, COLOURS)
     handling.fill(document.topLevelNodes()[0], job[which]["pixels"], [0, 0, width, height])
     document.refreshProjection()
     document.waitForDone()
@@ -136,7 +138,7 @@ def cancelled(job: dict[str, Any], found: dict[str, Any], _folder: str) -> Steps
     found["after"] = [handling.part(dialog, n).isEnabled() for n in ("restore", "strength")]
     found["said"] = dialog.status.text()
     yield 1500
-    found["lives"] = dialog.session.client.alive
+    found["lives"] = dialog.worker.client.alive
     found["layers"] = names(document)
     # In the middle of a preview, too, and closing is a cancel.
     handling.part(dialog, "has_preview").click()
@@ -157,7 +159,7 @@ def killed(job: dict[str, Any], found: dict[str, Any], _folder: str) -> Steps:
     dialog = yield from without_preview("dehaze")
     handling.click(dialog, "restore")
     yield from in_the_middle(dialog)
-    os.kill(dialog.session.client.process.process.pid, signal.SIGKILL)
+    os.kill(dialog.worker.client.process.process.pid, signal.SIGKILL)
     found["said"], _ = yield from told(dialog)
     yield 300
     found["layers"] = names(document)
@@ -196,7 +198,8 @@ def closed(job: dict[str, Any], found: dict[str, Any], _folder: str) -> Steps:
 
 
 def two_documents(job: dict[str, Any], found: dict[str, Any], folder: str) -> Steps:
-    documents, windows = [], []
+    documents: list[Any] = []
+    windows: list[Any] = []
     for which in ("small", "other"):
         document = yield from photo(job, which)
         dialog = yield from without_preview("derain")
@@ -204,14 +207,14 @@ def two_documents(job: dict[str, Any], found: dict[str, Any], folder: str) -> St
         documents.append(document)
         windows.append(dialog)
     yield from handling.until(lambda: all(d.doing == "" for d in windows), "both workers")
-    found["workers"] = len({d.session.client.process.process.pid for d in windows})
+    found["workers"] = len({d.worker.client.process.process.pid for d in windows})
     for dialog in windows:
         handling.click(dialog, "restore")
     found["at once"] = [dialog.doing for dialog in windows]
-    for dialog in windows:
-        yield from handling.until(lambda d=dialog: handling.is_closed(d), "both results")
+    yield from handling.until(lambda: all(map(handling.is_closed, windows)), "both results")
     found["layers"] = [names(document) for document in documents]
-    for which, document in zip(("small", "other"), documents):
+    for which in ("small", "other"):
+        document = documents.pop(0)
         width, height = job[which]["size"]
         new = document.topLevelNodes()[-1]
         handling.dump(folder, f"two-{which}.result", new.pixelData(0, 0, width, height))
@@ -224,7 +227,7 @@ def edited(job: dict[str, Any], found: dict[str, Any], folder: str) -> Steps:
     width, height = job["small"]["size"]
     dialog = yield from handling.opened("derain")
     handling.part(dialog, "strength").field.setValue(0.7)
-    yield from handling.until(lambda: dialog.doing == "" and dialog.session.picture, "the worker")
+    yield from handling.until(lambda: dialog.doing == "" and dialog.worker.picture, "the worker")
     handling.fill(layer, job["other"]["pixels"], [0, 0, *job["other"]["size"]])
     handling.dump(folder, "edited.source", layer.pixelData(0, 0, width, height))
     yield from restored_after_all(dialog, document)
