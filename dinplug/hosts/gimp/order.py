@@ -9,7 +9,7 @@ from ..client import Client
 from ..launch import recorded_launch
 from ..wording import progress_words
 from .introspection import Gimp
-from .refusal import Refusal
+from .refusal import RefusalError
 from .result import add_image, add_layer, layer_mask
 from .source import Source, read_source
 
@@ -43,10 +43,12 @@ class Order(NamedTuple):
 
 
 def order_for(task: Manifest, version: str, image: Any, drawables: Sequence[Any]) -> Order:
-    """Read what a task is to be done to; raises Refusal if it cannot be done."""
+    """Read what a task is to be done to; raises RefusalError if it cannot be done."""
     source = read_source(image, drawables)
     if makes_image(task) and layer_mask(source.layer) is not None:
-        raise Refusal("the layer has a mask, which cannot be enlarged: apply or disable it first")
+        raise RefusalError(
+            "the layer has a mask, which cannot be enlarged: apply or disable it first"
+        )
     return Order(task, version, source)
 
 

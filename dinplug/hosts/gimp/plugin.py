@@ -13,7 +13,7 @@ from ..protocol import ProtocolError
 from .arguments import add_arguments, parameters_from
 from .introspection import Gegl, Gimp, GLib, GObject
 from .order import HOST, makes_image, order_for, restore
-from .refusal import Refusal
+from .refusal import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -85,7 +85,7 @@ def run(
             Gimp.Display.new(made)
         Gimp.displays_flush()
         return success(procedure, made)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return failure(procedure, status.CALLING_ERROR, str(refusal))
     except WorkerError as error:
         sys.stderr.write(error.detail)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 from array import array
 from typing import TYPE_CHECKING, Any
 
@@ -20,7 +21,7 @@ def add_layer(source: Source, result: Message, pixels: Any) -> Any:
 
     It takes the layer's mode, opacity and mask, and a mask of the selection. Without a selection
     it stands for the whole layer, which is hidden where both together would look different.
-    Raises Refusal if the layer is gone.
+    Raises RefusalError if the layer is gone.
     """
     source.check_unchanged()
     image, below = source.image, source.layer
@@ -43,7 +44,7 @@ def add_layer(source: Source, result: Message, pixels: Any) -> Any:
 def add_image(source: Source, result: Message, pixels: Any) -> Any:
     """Make an image of a result, with the profile, metadata and resolution of its source.
 
-    Raises Refusal if the source is gone.
+    Raises RefusalError if the source is gone.
     """
     source.check_unchanged()
     old = source.image
@@ -120,8 +121,8 @@ def mask_values(source: Source, region: Sequence[int]) -> bytes | None:
 
 def product(first: bytes, second: bytes) -> bytes:
     """Multiply values of two masks as MASK, rounded; 65535 is 1."""
-    pairs = zip(array("H", first), array("H", second))
-    return array("H", [(one * other + 32767) // 65535 for one, other in pairs]).tobytes()
+    products = map(operator.mul, array("H", first), array("H", second))
+    return array("H", [(value + 32767) // 65535 for value in products]).tobytes()
 
 
 def add_mask(layer: Any, values: bytes | None) -> None:

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import protocol
 from ..pixels import PixelShape
 from .introspection import Babl, Gegl, Gimp
-from .refusal import Refusal
+from .refusal import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -65,14 +65,14 @@ class Source(NamedTuple):
         )
 
     def check_unchanged(self) -> None:
-        """Raise Refusal if the layer is gone, or can take no layer above it."""
+        """Raise RefusalError if the layer is gone, or can take no layer above it."""
         image, layer = self.image, self.layer
         if not image.is_valid() or not layer.is_valid() or layer.get_image() != image:
-            raise Refusal("the layer is not there any more: nothing was added")
+            raise RefusalError("the layer is not there any more: nothing was added")
         check_image(image)
         size, form = (layer.get_width(), layer.get_height()), Babl.get_name(layer.get_format())
         if size != self.shape[:2] or form != self.format:
-            raise Refusal("the layer was changed in the meantime: nothing was added")
+            raise RefusalError("the layer was changed in the meantime: nothing was added")
 
     def hand_over(self, client: Client) -> Message:
         """Put the pixels into a client's folder; return the fields of "open"."""
@@ -81,37 +81,41 @@ class Source(NamedTuple):
 
 
 def chosen_layer(image: Any, drawables: Sequence[Any]) -> Any:
-    """The one layer or group to restore; raises Refusal if there is none, or more."""
+    """The one layer or group to restore; raises RefusalError if there is none, or more."""
     check_image(image)
     if not drawables:
-        raise Refusal("no layer is selected: select the one to restore")
+        raise RefusalError("no layer is selected: select the one to restore")
     if len(drawables) > 1:
-        raise Refusal(f"{len(drawables)} layers are selected: dinplug restores one at a time")
+        raise RefusalError(f"{len(drawables)} layers are selected: dinplug restores one at a time")
     layer = drawables[0]
     if not isinstance(layer, Gimp.Layer):
-        raise Refusal("a channel or mask is selected: select a layer")
+        raise RefusalError("a channel or mask is selected: select a layer")
     if layer.get_width() * layer.get_height() > protocol.MOST_PIXELS:
-        raise Refusal(f"the layer has more than the {protocol.MOST_PIXELS} pixels dinplug takes")
+        raise RefusalError(
+            f"the layer has more than the {protocol.MOST_PIXELS} pixels dinplug takes"
+        )
     return layer
 
 
 def check_image(image: Any) -> None:
-    """Raise Refusal for an image that dinplug cannot work in."""
+    """Raise RefusalError for an image that dinplug cannot work in."""
     if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
-        raise Refusal(
+        raise RefusalError(
             "an image of indexed colours cannot be restored: choose Image > Mode > RGB first"
         )
     if image.get_floating_sel() is not None:
-        raise Refusal("there is a floating selection: anchor it or make it a layer first")
+        raise RefusalError("there is a floating selection: anchor it or make it a layer first")
 
 
 def read_source(image: Any, drawables: Sequence[Any]) -> Source:
-    """Read the layer to restore; raises Refusal if it cannot be restored as it is."""
+    """Read the layer to restore; raises RefusalError if it cannot be restored as it is."""
     layer = chosen_layer(image, drawables)
     width, height = layer.get_width(), layer.get_height()
     touched, *selected = layer.mask_intersect()
     if not touched:
-        raise Refusal("the selection does not touch the layer: change it, or choose Select > None")
+        raise RefusalError(
+            "the selection does not touch the layer: change it, or choose Select > None"
+        )
     buffer, form = buffer_as_seen(image, layer), layer.get_format()
     shape = PixelShape(
         width, height, Babl.format_get_n_components(form),
