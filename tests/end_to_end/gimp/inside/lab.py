@@ -62,9 +62,7 @@ def new_layer(
     image: Any, channels: int, size: tuple[int, int], samples: str, parent: Any = None
 ) -> Any:
     """A layer of the samples in a file, at the top of an image or group."""
-    layer = Gimp.Layer.new(
-        image, "photo", *size, TYPES[channels], 100, Gimp.LayerMode.NORMAL
-    )
+    layer = Gimp.Layer.new(image, "photo", *size, TYPES[channels], 100, Gimp.LayerMode.NORMAL)
     image.insert_layer(layer, parent, 0)
     write(layer, (FOLDER / samples).read_bytes())
     return layer
@@ -77,7 +75,9 @@ def photo(order: dict[str, Any]) -> tuple[Any, Any]:
     return image, new_layer(image, order["channels"], size, order["samples"])
 
 
-def run(name: str, image: Any, drawables: list[Any], **arguments: Any) -> tuple[Any, dict[str, Any]]:
+def run(
+    name: str, image: Any, drawables: list[Any], **arguments: Any
+) -> tuple[Any, dict[str, Any]]:
     """Run a procedure as scripts do; return what it made, and what it said."""
     procedure = Gimp.get_pdb().lookup_procedure(name)
     config = procedure.create_config()
@@ -87,9 +87,9 @@ def run(name: str, image: Any, drawables: list[Any], **arguments: Any) -> tuple[
     for key, value in arguments.items():
         config.set_property(key, value)
     values = procedure.run(config)
-    status = values.index(0).value_name
-    made = values.index(1) if values.length() > 1 else None
-    return made, {"status": status, "message": Gimp.get_pdb().get_last_error()}
+    status = values.index(0)
+    made = values.index(1) if status == Gimp.PDBStatusType.SUCCESS else None
+    return made, {"status": status.value_name, "message": Gimp.get_pdb().get_last_error()}
 
 
 def told(layer: Any, name: str = "") -> dict[str, Any]:
