@@ -16,24 +16,26 @@ from krita import Krita
 from ..client import WorkerError
 from ..launch import LaunchError
 from ..protocol import ProtocolError
+from ..session import Wish
+from ..wording import description_words, progress_words
 from . import remembered
+from .conversation import Conversation
 from .form import Form
 from .layers import LayerError
-from .message import MessagePanel, as_sentence
+from .message import MessagePanel
 from .preview import Preview
 from .qt import QtCore, QtGui, QtWidgets
 from .results import Mask, add_layer, open_document
 from .samples import swap_blue_and_red
 from .screen import Screen, visible_centre
-from .session import Session
 
 if TYPE_CHECKING:
     from collections.abc import Generator
 
     from ..manifest import Manifest
     from ..protocol import Message
+    from .conversation import Workers
     from .layers import Look, Rectangle, Source
-    from .session import Workers
 
 _TICK_MS = 20
 _STEP_SECONDS = 0.01
@@ -46,12 +48,13 @@ class RestoreDialog(QtWidgets.QDialog):
     def __init__(self, parent: Any, task: Manifest, source: Source, workers: Workers) -> None:
         super().__init__(parent)
         self.task, self.source = task, source
-        self.session = Session(workers, source)
-        self.session.on_progress = self._show_progress
+        self.worker = Conversation(workers, source)
+        self.worker.on_progress = self._show_progress
         self.look = source.look()
         self.doing = ""
         self.steps: Generator[bool, None, None] | None = None
         self.restores_next = False
+        self.asked: Wish | None = None
         self.is_stepping = False
         self.has_lists = False
         x, y = visible_centre(source.document)
@@ -150,7 +153,7 @@ class RestoreDialog(QtWidgets.QDialog):
             if not self.source.is_open:
                 self._lose_document()
                 return
-            self.session.poll()
+            self.worker.poll()
             end = time.monotonic() + _STEP_SECONDS
             while self.steps is not None and next(self.steps) and time.monotonic() < end:
                 pass
@@ -203,12 +206,13 @@ class RestoreDialog(QtWidgets.QDialog):
         """Restore, once a preview that runs has computed what is needed for that anyway."""
         parameters = remembered.as_text(self.form.values(), self.preview_box.isChecked())
         Krita.instance().writeSetting(remembered.GROUP, self.task["id"], parameters)
-        is_changed = self.settling.isActive()
         self.settling.stop()
-        self.restores_next = self.doing == "preparing" or (self.doing != "" and not is_changed)
-        if self.restores_next:
+        serves = self.asked is not None and self._wish().shares_work_with(self.asked)
+        if self.doing == "preparing" or (self.doing == "comparing" and serves):
+            self.restores_next = True
             self._show_state()
         else:
+            self.restores_next = False
             self._run("restoring", self._restore())
 
     def _stop(self) -> None:
@@ -222,17 +226,20 @@ class RestoreDialog(QtWidgets.QDialog):
 
     def _refresh(self) -> None:
         """Show what present parameters make of the picture, or stop showing it."""
-        if self.doing == "preparing" or self.doing == "restoring" or self.restores_next:
+        if self.doing in ("preparing", "restoring") or self.restores_next:
             return  # that takes the parameters of the time, or they cannot have changed
+        goes_on = self.doing == "comparing" and self.preview_box.isChecked()
+        if goes_on and self.asked is not None and self._wish().shares_work_with(self.asked):
+            return  # what the network computes serves the new parameters, too
         self._run("preparing", self._prepare())
 
     def _drag(self, x: float, y: float) -> None:
         """Show a part further right and further down."""
         self.centre = self.centre[0] + x / self.scale, self.centre[1] + y / self.scale
-        left, top, width, height = self._part(self.look)
+        left, top, width, height = self.shown_part(self.look)
         self.centre = left + width / 2, top + height / 2
         self._show_before(self.look)
-        if self.doing == "" and self.preview_box.isChecked() and self.session.picture is not None:
+        if self.doing == "" and self.preview_box.isChecked() and self.worker.picture is not None:
             self._run("comparing", self._compare())
 
     def done(self, result: int) -> None:
@@ -240,7 +247,7 @@ class RestoreDialog(QtWidgets.QDialog):
         self.timer.stop()
         self.settling.stop()
         self._end_steps()
-        self.session.close()
+        self.worker.close()
         if self.screen is not None:
             self.screen.close()
             self.screen = None
@@ -251,15 +258,15 @@ class RestoreDialog(QtWidgets.QDialog):
     def _prepare(self) -> Generator[bool, None, None]:
         """Start the worker, give it the picture, hear about the model, and compare."""
         self._show_before(self.source.look())
-        client = yield from self.session.connected()
+        client = yield from self.worker.connected()
         if not self.has_lists:
-            found = yield from self.session.ask("tasks")
+            found = yield from self.worker.ask("tasks")
             (mine,) = [task for task in found["tasks"] if task["id"] == self.task["id"]]
             self.form.offer(mine, found["devices"])
             self.has_lists = True
-        picture = yield from self.session.opened()
+        picture = yield from self.worker.opened()
         _, _, width, height = picture.look.region
-        about = yield from self.session.ask("describe", **self._order(), width=width, height=height)
+        about = yield from self.worker.ask("describe", **self._order(), width=width, height=height)
         self.scale = about["scale"]
         self._show_about(about)
         self._show_before(picture.look)
@@ -270,34 +277,42 @@ class RestoreDialog(QtWidgets.QDialog):
 
     def _compare(self) -> Generator[bool, None, None]:
         """Show the present part of the picture before and after."""
-        picture = self.session.picture
-        client = self.session.client
+        picture = self.worker.picture
+        client = self.worker.client
         assert picture is not None and client is not None
-        shown = None
-        while shown != self._part(picture.look):
-            shown = self._part(picture.look)
-            result = yield from self.session.ask(
-                "preview", picture=picture.number, region=list(shown), **self._order()
+        self.asked = None
+        while self.asked != self._wish():
+            self.asked = wish = self._wish()
+            result = yield from self.worker.ask(
+                "preview",
+                picture=picture.number,
+                task=self.task["id"],
+                parameters=wish.parameters,
+                region=list(wish.region),
             )
             with contextlib.closing(client.take_pixels(result)) as pixels:
                 samples = bytearray(pixels)
-            if shown == self._part(picture.look):
-                self._show_after(picture.look, shown, samples, result)
+            if wish == self._wish():
+                self._show_after(picture.look, wish.region, samples, result)
 
     def _restore(self) -> Generator[bool, None, None]:
         """Restore the layer as it is now, and put the result into Krita."""
-        picture = yield from self.session.opened()
+        picture = yield from self.worker.opened()
         makes_layer = self.task["result"] == "new-layer"
         mask = Mask(self.source.document)
         if makes_layer:
             mask.chosen(picture.look.region)  # a selection beside the layer is told of at once
-        client = yield from self.session.connected()
-        result = yield from self.session.ask("restore", picture=picture.number, **self._order())
+        client = yield from self.worker.connected()
+        result = yield from self.worker.ask("restore", picture=picture.number, **self._order())
         with contextlib.closing(client.take_pixels(result)) as pixels:
             if makes_layer:
                 yield from add_layer(self.source, picture.look, result, pixels, mask)
             else:
                 yield from open_document(self.source, picture.look, result, pixels)
+
+    def _wish(self) -> Wish:
+        """What a preview is to show now."""
+        return Wish("preview", self.form.values(), self.shown_part(self.look))
 
     def _order(self) -> Message:
         return {"task": self.task["id"], "parameters": self.form.values()}
@@ -318,20 +333,15 @@ class RestoreDialog(QtWidgets.QDialog):
         """Show how far the worker is."""
         self.bar.setRange(0, 1000)
         self.bar.setValue(round(progress["share"] * 1000))
-        said = f"{progress['stage']}, {progress['share']:.0%}"
-        left = progress["seconds_left"]
-        if left is not None:
-            said += f", {duration(left)} left"
-        self.status.setText(as_sentence(said))
+        self.status.setText(progress_words(self.task["title"], progress))
 
     def _show_about(self, about: Message) -> None:
         """Show which model it will be, and how long it takes if that is known."""
-        said = f"{about['title']}\nLicence: {about['licence']}\nRuns on: {about['device']}"
-        if about["seconds"] is not None:
-            said += f"\nTakes {duration(about['seconds'])}"
-        self.about.setText(said)
+        self.about.setText(
+            f"{about['title']}\n{description_words(about)}\nLicence: {about['licence']}"
+        )
 
-    def _part(self, look: Look) -> Rectangle:
+    def shown_part(self, look: Look) -> Rectangle:
         """The part of the restored region that the preview has room for, about its centre."""
         _, _, width, height = look.region
         w = max(1, min(width, int(self.preview.width() / self.scale)))
@@ -343,7 +353,7 @@ class RestoreDialog(QtWidgets.QDialog):
     def _show_before(self, look: Look) -> None:
         """Show the layer as it is, without a result."""
         self.look = look
-        self.preview.show_images(self._before(look, self._part(look)), None)
+        self.preview.show_images(self._before(look, self.shown_part(look)), None)
 
     def _before(self, look: Look, part: Rectangle) -> Any:
         """An image of a part of the layer, of the size it has in the result."""
@@ -381,10 +391,3 @@ class RestoreDialog(QtWidgets.QDialog):
         if self.screen is None:
             self.screen = Screen(look)
         return self.screen
-
-
-def duration(seconds: float) -> str:
-    """A time in words, no more exact than it is known."""
-    if seconds < 90:
-        return f"about {max(1, round(seconds))} s"
-    return f"about {round(seconds / 60)} min"

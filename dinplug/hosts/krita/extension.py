@@ -10,11 +10,11 @@ from krita import Extension, Krita
 from ..client import Client
 from ..launch import recorded_launch
 from ..manifest import load_manifest
+from .conversation import Workers
 from .dialog import RestoreDialog
 from .layers import LayerError, active_source
 from .message import as_sentence
 from .qt import QtCore, QtWidgets
-from .session import Workers
 
 if TYPE_CHECKING:
     from ..manifest import Manifest

@@ -28,7 +28,7 @@ class Mask:
         self.selection = None if selection is None else selection.duplicate()
 
     def chosen(self, region: Rectangle) -> Rectangle:
-        """The part of a region outside of which nothing is selected; raises LayerError if none is."""
+        """The smallest part of a region that holds what is selected; LayerError if none is."""
         if self.selection is None:
             return region
         found = self.selection

@@ -1,7 +1,9 @@
-"""A dialog's worker and the picture it was given: what is asked of it, step by step.
+"""A dialog's conversation with its worker, step by step.
 
 Requests are generators that Krita's main loop steps through: they yield True if there is more to
 do at once, False while the worker is awaited, and return the answer. Closing one cancels it.
+`hosts.session` serves GIMP, whose plug-in is a process of its own and may wait; in Krita even
+reading a large layer has to be cut into steps, and the layer may change while the dialog is open.
 """
 
 from __future__ import annotations
@@ -54,8 +56,8 @@ class Picture(NamedTuple):
     checksum: int
 
 
-class Session:
-    """What one dialog has of a worker."""
+class Conversation:
+    """What one dialog says to a worker about one layer."""
 
     def __init__(self, workers: Workers, source: Source) -> None:
         self.workers, self.source = workers, source
