@@ -15,6 +15,7 @@ from dinplug.hosts.condition import examine_plugin, install_command, sandbox_fau
 from dinplug.hosts.installation import LAYOUTS, remove_plugin, write_plugin
 from dinplug.hosts.places import NO_SNAP, TITLES, Place, User, find_places, place_at
 
+_MENUS = {"krita": "Filter > Enhance", "gimp": "Filters > Enhance"}
 _HOST = click.argument(
     "host", type=click.Choice([*LAYOUTS, "all"]), metavar="{" + "|".join([*LAYOUTS, "all"]) + "}"
 )
@@ -98,7 +99,7 @@ def install_at(place: Place) -> Iterator[str]:
         yield "  switch it on in Settings > Configure Krita > Python Plugin Manager"
     if place.packaging == "Flatpak":
         yield from (f"  {fault}" for fault in sandbox_faults(place.host))
-    yield f"  start {TITLES[place.host]} again: its Filters menu has dinplug's tasks"
+    yield f"  start {TITLES[place.host]} again: dinplug is in {_MENUS[place.host]}"
 
 
 def uninstall_at(place: Place) -> Iterator[str]:
