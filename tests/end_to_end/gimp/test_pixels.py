@@ -1,5 +1,6 @@
 """Every task, precision, profile and kind of layer: GIMP gets the pixels of `dinplug restore`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ class Photo(NamedTuple):
     precision: str
     channels: int = 3
     profile: str = ""
-    arguments: dict[str, Any] = {}
+    arguments: Mapping[str, Any] = {}
 
     @property
     def dtype(self) -> str:
