@@ -1,4 +1,4 @@
-"""Switch the plugin on and off in Krita's settings, and leave every other line as it is.
+"""Krita's settings: switch the plugin on and off, and leave every other line as it is.
 
 The file is KDE's kind of INI: groups in brackets, `key=value`. Krita reads it when it starts, and
 writes back only what was changed in it, so that a change made meanwhile stays.
@@ -7,6 +7,7 @@ writes back only what was changed in it, so that a change made meanwhile stays.
 from __future__ import annotations
 
 import io
+import os
 import re
 from collections.abc import Callable
 from pathlib import Path
@@ -18,7 +19,24 @@ _GROUP = "[python]"
 _KEY = "enable_dinplug"
 _OURS = re.compile(rf"\s*{_KEY}\s*=")
 _TRUE = ("true", "on", "yes", "1")
+_FOLDER = re.compile(r"ResourceDirectory\s*=(.*)")
+_ESCAPED = {r"\s": " ", r"\t": "\t", r"\\": "\\"}
 _LARGEST = 16 << 20
+
+
+def resource_folder(settings: Path) -> Path | None:
+    """The folder that a user chose for Krita's resources, plugins among them, if any."""
+    try:
+        lines = _lines(_read(settings))
+    except SetupError:
+        return None
+    for line in lines:
+        if line.lstrip().startswith("["):
+            return None  # it stands before all groups
+        if named := _FOLDER.match(line.strip()):
+            folder = re.sub(r"\\[st\\]", lambda escape: _ESCAPED[escape[0]], named[1].strip())
+            return Path(folder) if os.path.isabs(folder) and os.path.isdir(folder) else None
+    return None
 
 
 def is_enabled(settings: Path) -> bool:

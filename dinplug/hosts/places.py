@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dinplug.errors import SetupError
+from dinplug.hosts import kritarc
 
 TITLES = {"krita": "Krita", "gimp": "GIMP"}
 FLATPAKS = {"krita": "org.kde.krita", "gimp": "org.gimp.GIMP"}
@@ -79,22 +80,25 @@ def place_at(folder: Path, host: str, user: User) -> Place:
 def _kritas(user: User) -> Iterator[Place]:
     if user.platform == "win32":
         roaming = user.folder("APPDATA", "AppData", "Roaming")
-        settings = user.folder("LOCALAPPDATA", "AppData", "Local") / "kritarc"
-        places = [Place("krita", roaming / "krita", settings)]
+        local = user.folder("LOCALAPPDATA", "AppData", "Local")
+        kritas = [(roaming / "krita", local / "kritarc", "")]
     elif user.platform == "darwin":
         library = user.home / "Library"
         resources = library / "Application Support" / "krita"
-        places = [Place("krita", resources, library / "Preferences" / "kritarc")]
+        kritas = [(resources, library / "Preferences" / "kritarc", "")]
     else:
         data = user.folder("XDG_DATA_HOME", ".local", "share")
-        settings = user.folder("XDG_CONFIG_HOME", ".config") / "kritarc"
+        config = user.folder("XDG_CONFIG_HOME", ".config")
         app = user.home / ".var" / "app" / FLATPAKS["krita"]
-        places = [
-            Place("krita", data / "krita", settings),
-            Place("krita", app / "data" / "krita", app / "config" / "kritarc", "Flatpak"),
+        kritas = [
+            (data / "krita", config / "kritarc", ""),
+            (app / "data" / "krita", app / "config" / "kritarc", "Flatpak"),
         ]
         yield from _snap(user, "krita")
-    yield from (place for place in places if place.folder is not None and place.folder.is_dir())
+    for resources, settings, packaging in kritas:
+        folder = kritarc.resource_folder(settings) or resources
+        if folder.is_dir():
+            yield Place("krita", folder, settings, packaging)
 
 
 def _gimps(user: User) -> Iterator[Place]:

@@ -43,6 +43,21 @@ def test_krita(platform: str, folders: dict[str, tuple[str, str]], tmp_path: Pat
     }
 
 
+def test_kritas_resources_may_be_elsewhere(tmp_path: Path) -> None:
+    """As chosen in Krita's settings; a folder that is gone does not count there either."""
+    own, usual = tmp_path / "my resources\\", tmp_path / ".local/share/krita"
+    usual.mkdir(parents=True)
+    settings = tmp_path / ".config" / "kritarc"
+    settings.parent.mkdir()
+    escaped = str(own).replace("\\", "\\\\").replace(" ", "\\s")
+    settings.write_text(f"a=1\nResourceDirectory={escaped}\n[g]\nResourceDirectory=/\n")
+    assert find_places(user(tmp_path))[0].folder == usual
+    own.mkdir()
+    assert find_places(user(tmp_path))[0].folder == own
+    settings.write_text(f"[g]\nResourceDirectory={escaped}\n")
+    assert find_places(user(tmp_path))[0].folder == usual
+
+
 @pytest.mark.parametrize("platform", GIMPS)
 def test_every_gimp_3_is_found(platform: str, tmp_path: Path) -> None:
     for base in GIMPS[platform]:

@@ -3,28 +3,31 @@
 DRIVER_STEP is "import" (of DRIVER_ZIP) or "look"; what is found goes to DRIVER_REPORT as JSON.
 """
 
+from __future__ import annotations
+
 import json
 import os
 import sys
 import traceback
+from typing import Any
 
 from krita import Extension, Krita
 from PyQt5.QtCore import Qt, QTimer
 from PyQt5.QtWidgets import QApplication, QDialog, QListView, QMessageBox, QTreeView
 
 
-def import_zip():
+def import_zip() -> None:
     """Trigger Tools > Scripts > Import Python Plugin from File, and answer its dialogs."""
     from plugin_importer import plugin_importer_extension as importer
 
-    answers = []
+    answers: list[list[str]] = []
 
     class FileDialog:
         @staticmethod
-        def getOpenFileName(*_):  # noqa: N802 - Qt's name
+        def getOpenFileName(*_: object) -> tuple[str, str]:  # noqa: N802 - Qt's name
             return os.environ["DRIVER_ZIP"], ""
 
-    def answer(_parent, title, text, *_):
+    def answer(_parent: object, title: str, text: str, *_: object) -> Any:
         answers.append([title, text])
         return QMessageBox.Yes
 
@@ -35,13 +38,13 @@ def import_zip():
     report({"answers": answers})
 
 
-def look():
+def look() -> None:
     """Open the settings dialog at the page that lists the plugins."""
     QTimer.singleShot(2000, open_page)
     Krita.instance().action("options_configure").trigger()
 
 
-def open_page():
+def open_page() -> None:
     """Choose the page in the dialog's list of pages."""
     for pages in settings_dialog().findChildren(QListView):
         model = pages.model()
@@ -51,7 +54,7 @@ def open_page():
     QTimer.singleShot(1000, read_page)
 
 
-def read_page():
+def read_page() -> None:
     """Every plugin of the list: its comment, whether it is on, and what is wrong with it."""
     plugins = {}
     model = settings_dialog().findChild(QTreeView, "pluginsList").model()
@@ -66,7 +69,8 @@ def read_page():
     report({"plugins": plugins, "loaded": "dinplug" in sys.modules})
 
 
-def settings_dialog():
+def settings_dialog() -> Any:
+    """The open dialog."""
     return next(
         widget
         for widget in QApplication.topLevelWidgets()
@@ -74,7 +78,7 @@ def settings_dialog():
     )
 
 
-def report(found):
+def report(found: dict[str, Any]) -> None:
     """Write what was found, close what is open, and quit Krita as its menu does."""
     with open(os.environ["DRIVER_REPORT"], "w") as file:
         json.dump(found, file)
@@ -84,16 +88,18 @@ def report(found):
     QTimer.singleShot(500, Krita.instance().action("file_quit").trigger)
 
 
-class Driver(Extension):
-    def setup(self):
+class Driver(Extension):  # type: ignore[misc]
+    """Takes its step once Krita's window is there."""
+
+    def setup(self) -> None:
         pass
 
-    def createActions(self, window):  # noqa: N802 - Krita's name
+    def createActions(self, window: object) -> None:  # noqa: N802 - Krita's name
         step = {"import": import_zip, "look": look}[os.environ["DRIVER_STEP"]]
         QTimer.singleShot(1500, step)
 
 
-def leave(*error):
+def leave(*error: Any) -> None:
     """Krita would show the error in a dialog, and wait."""
     traceback.print_exception(*error)
     os._exit(70)
