@@ -2,7 +2,6 @@
 
 import json
 import os
-import shutil
 import sys
 from collections.abc import Mapping
 from pathlib import Path
@@ -14,8 +13,10 @@ from numpy.typing import NDArray
 
 from dinplug.hosts.installation import write_plugin
 from tests.end_to_end.host_runs import run_in_host
+from tests.test_imports import ROOT
 
-INSIDE = Path(__file__).parent / "inside"
+INSIDE = "tests.end_to_end.gimp.inside"
+"""The package of scripts that run in GIMP's own Python."""
 
 
 class Gimp:
@@ -53,8 +54,8 @@ class Gimp:
         path = folder / "orders.json"
         path.write_text(json.dumps(orders), "utf-8")
         code = (
-            f"import runpy, sys; sys.path.insert(0, {str(INSIDE)!r}); "
-            f"runpy.run_path({str(INSIDE / script)!r})"
+            f"import runpy, sys; sys.path.insert(0, {str(ROOT)!r}); "
+            f"runpy.run_module({f'{INSIDE}.{script}'!r})"
         )
         self.run(
             "gimp-console-3.0", "-i", "-d", "-f",

@@ -23,7 +23,7 @@ def found(gimp: Gimp) -> dict[str, Any]:
     order = {
         "precision": "U8_NON_LINEAR", "channels": 3, "size": SIZE, "samples": "photo.samples",
     }  # fmt: skip
-    return gimp.batch("end_processes.py", folder, {"photo": order}, TMPDIR=str(folder / "tmp"))
+    return gimp.batch("end_processes", folder, {"photo": order}, TMPDIR=str(folder / "tmp"))
 
 
 def test_a_killed_worker_is_told_of(found: dict[str, Any]) -> None:

@@ -50,7 +50,7 @@ def made(gimp: Gimp, samples: NDArray[Any], mask_values: NDArray[Any]) -> tuple[
         "offsets": OFFSETS,
         "mask": "ramp.mask",
     }  # fmt: skip
-    report = gimp.batch("restore_layers.py", folder, orders)
+    report = gimp.batch("restore_layers", folder, orders)
     for name, entry in report.items():
         assert entry["status"] == "GIMP_PDB_SUCCESS", (name, entry["message"])
     return report, folder
@@ -164,9 +164,6 @@ def test_a_layers_filters_are_restored_with_it(made: tuple[Any, Path], tmp_path:
     filtered = np.fromfile(folder / "with_a_filter.input", np.uint16).reshape(*SIZE[::-1], 3)
     assert not np.array_equal(filtered, PHOTO.samples)
 
-    class Filtered(Photo):
-        samples = filtered  # type: ignore[assignment]
-
-    expected = restored_file(Filtered(*PHOTO), tmp_path)
+    expected = restored_file(PHOTO, tmp_path, filtered)
     found = stored(folder / "with_a_filter.pixels", filtered, list(SIZE))
     assert np.array_equal(found, expected)

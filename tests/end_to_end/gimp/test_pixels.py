@@ -1,5 +1,6 @@
 """Every task, precision, profile and kind of layer: GIMP gets the pixels of `dinplug restore`."""
 
+from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -40,7 +41,7 @@ class Photo(NamedTuple):
     precision: str
     channels: int = 3
     profile: str = ""
-    arguments: dict[str, Any] = {}
+    arguments: Mapping[str, Any] = {}
 
     @property
     def dtype(self) -> str:
@@ -103,13 +104,14 @@ def made(gimp: Gimp) -> tuple[dict[str, Any], Path]:
         }
     procedures = [f"dinplug-{task}" for task in TASKS]
     return gimp.batch(
-        "restore_photos.py", folder, {"photos": orders, "procedures": procedures}
+        "restore_photos", folder, {"photos": orders, "procedures": procedures}
     ), folder
 
 
-def restored_file(photo: Photo, folder: Path) -> NDArray[Any]:
-    """What `dinplug restore` makes of a TIFF of the photo."""
-    source = as_tiff(folder / "photo.tif", photo.samples, photo.file_profile)
+def restored_file(photo: Photo, folder: Path, samples: NDArray[Any] | None = None) -> NDArray[Any]:
+    """What `dinplug restore` makes of a TIFF of the photo, or of other samples of its kind."""
+    pixels = photo.samples if samples is None else samples
+    source = as_tiff(folder / "photo.tif", pixels, photo.file_profile)
     options = [f"--{name}={value}" for name, value in photo.arguments.items()]
     if photo.task == "sr" and "scale" not in photo.arguments:
         options.append("--scale=2")
@@ -118,8 +120,8 @@ def restored_file(photo: Photo, folder: Path) -> NDArray[Any]:
         main, ["restore", "--task", photo.task, *options, str(source), str(target)]
     )
     assert told.exit_code == 0, told.output
-    pixels: NDArray[Any] = tifffile.imread(target)
-    return pixels.reshape(*pixels.shape[:2], photo.channels)
+    restored: NDArray[Any] = tifffile.imread(target)
+    return restored.reshape(*restored.shape[:2], photo.channels)
 
 
 @pytest.mark.parametrize("name", PHOTOS)

@@ -36,7 +36,7 @@ def answers(gimp: Gimp) -> dict[str, Any]:
     order = {
         "precision": PHOTO.precision, "channels": 3, "size": SIZE, "samples": "photo.samples",
     }  # fmt: skip
-    return gimp.batch("refuse.py", folder, {"photo": order})
+    return gimp.batch("refuse", folder, {"photo": order})
 
 
 @pytest.mark.parametrize("case", SAID)

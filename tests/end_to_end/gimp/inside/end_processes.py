@@ -9,7 +9,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-import lab
+from tests.end_to_end.gimp.inside import lab
 
 ORDER = lab.ORDERS["photo"]
 PATIENCE = 60.0
@@ -75,7 +75,7 @@ def interrupted(word: bytes) -> dict[str, Any]:
     }
 
 
-found = {"worker": interrupted(WORKER), "plugin": interrupted(PLUGIN)}
+found: dict[str, Any] = {"worker": interrupted(WORKER), "plugin": interrupted(PLUGIN)}
 image, layer = lab.photo(ORDER)
 _, found["afterwards"] = lab.run("dinplug-dehaze", image, [layer])
 found["layers"] = lab.layers(image)

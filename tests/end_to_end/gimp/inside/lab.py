@@ -123,6 +123,21 @@ def open_file(path: str) -> Any:
 
 
 __all__ = [
-    "FOLDER", "GLib", "Gimp", "Gio", "ORDERS", "PLUGIN", "layers", "new_image", "new_layer",
-    "open_file", "photo", "read", "report", "run", "told", "whole", "write",
+    "FOLDER",
+    "ORDERS",
+    "PLUGIN",
+    "GLib",
+    "Gimp",
+    "Gio",
+    "layers",
+    "new_image",
+    "new_layer",
+    "open_file",
+    "photo",
+    "read",
+    "report",
+    "run",
+    "told",
+    "whole",
+    "write",
 ]  # fmt: skip

@@ -4,8 +4,8 @@ import json
 import os
 from typing import Any
 
-import lab
-from lab import Gimp
+from tests.end_to_end.gimp.inside import lab
+from tests.end_to_end.gimp.inside.lab import Gimp
 
 ORDER = lab.ORDERS["photo"]
 RECORD = lab.PLUGIN / "dinplug.json"

@@ -2,8 +2,8 @@
 
 from typing import Any
 
-import lab
-from lab import Gimp
+from tests.end_to_end.gimp.inside import lab
+from tests.end_to_end.gimp.inside.lab import Gimp
 
 ORDER = lab.ORDERS["photo"]
 SIZE = tuple(ORDER["size"])

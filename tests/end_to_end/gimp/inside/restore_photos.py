@@ -1,6 +1,6 @@
 """Restores each of the photos that are ordered, and tells what became of it."""
 
-import lab
+from tests.end_to_end.gimp.inside import lab
 
 found = {}
 for name, order in lab.ORDERS["photos"].items():
