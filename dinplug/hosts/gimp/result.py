@@ -2,11 +2,16 @@
 
 from __future__ import annotations
 
+import operator
+from array import array
 from typing import TYPE_CHECKING, Any
 
 from .introspection import Babl, Gegl, Gimp
+from .source import MASK
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..protocol import Message
     from .source import Source
 
@@ -16,7 +21,9 @@ def add_layer(source: Source, result: Message, pixels: Any) -> Any:
 
     It takes the layer's mode, opacity and mask, and a mask of the selection. Without a selection
     it stands for the whole layer, which is hidden where both together would look different.
+    Raises RefusalError if the layer is gone.
     """
+    source.check_unchanged()
     image, below = source.image, source.layer
     image.undo_group_start()
     try:
@@ -24,8 +31,8 @@ def add_layer(source: Source, result: Message, pixels: Any) -> Any:
         copy_look(below, layer)
         left, top = below.get_offsets()[1:]
         layer.set_offsets(left + result["region"][0], top + result["region"][1])
-        mask_of_selection(source, layer)
-        if not source.has_selection and not hides_what_is_below(source):
+        add_mask(layer, mask_values(source, result["region"]))
+        if source.selection is None and not hides_what_is_below(source):
             below.set_visible(False)
         image.insert_layer(layer, below.get_parent(), image.get_item_position(below))
         image.set_selected_layers([layer])
@@ -35,7 +42,11 @@ def add_layer(source: Source, result: Message, pixels: Any) -> Any:
 
 
 def add_image(source: Source, result: Message, pixels: Any) -> Any:
-    """Make an image of a result, with the profile, metadata and resolution of its source."""
+    """Make an image of a result, with the profile, metadata and resolution of its source.
+
+    Raises RefusalError if the source is gone.
+    """
+    source.check_unchanged()
     old = source.image
     width, height = result["width"], result["height"]
     image = Gimp.Image.new_with_precision(width, height, old.get_base_type(), old.get_precision())
@@ -98,17 +109,30 @@ def layer_mask(layer: Any) -> Any:
     return layer.get_mask() if layer.get_apply_mask() else None
 
 
-def mask_of_selection(source: Source, layer: Any) -> None:
-    """Give a layer, at its place, a mask of the selection and of the source's mask."""
-    image, mask = source.image, layer_mask(source.layer)
-    if mask is None and not source.has_selection:
+def mask_values(source: Source, region: Sequence[int]) -> bytes | None:
+    """The values of a mask for a region: selection and layer's mask together, or None."""
+    mask = layer_mask(source.layer)
+    if mask is None:
+        return source.selection
+    rectangle = Gegl.Rectangle.new(*region)
+    values: bytes = mask.get_buffer().get(rectangle, 1.0, MASK, Gegl.AbyssPolicy.NONE)
+    return values if source.selection is None else product(values, source.selection)
+
+
+def product(first: bytes, second: bytes) -> bytes:
+    """Multiply values of two masks as MASK, rounded; 65535 is 1."""
+    products = map(operator.mul, array("H", first), array("H", second))
+    return array("H", [(value + 32767) // 65535 for value in products]).tobytes()
+
+
+def add_mask(layer: Any, values: bytes | None) -> None:
+    """Give a layer a mask of these values, if there are any."""
+    if values is None:
         return
-    saved = None
-    if mask is not None:
-        how = Gimp.ChannelOps.INTERSECT if source.has_selection else Gimp.ChannelOps.REPLACE
-        saved = Gimp.Selection.save(image)
-        image.select_item(how, mask)
-    layer.add_mask(layer.create_mask(Gimp.AddMaskType.SELECTION))
-    if saved is not None:
-        image.select_item(Gimp.ChannelOps.REPLACE, saved)
-        image.remove_channel(saved)
+    mask = layer.create_mask(Gimp.AddMaskType.WHITE)
+    layer.add_mask(mask)
+    rectangle = Gegl.Rectangle.new(0, 0, layer.get_width(), layer.get_height())
+    buffer = mask.get_buffer()
+    buffer.set(rectangle, MASK, values)
+    buffer.flush()
+    mask.update(0, 0, layer.get_width(), layer.get_height())

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 from .. import protocol
 from ..pixels import PixelShape
 from .introspection import Babl, Gegl, Gimp
-from .refusal import Refusal
+from .refusal import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,6 +16,8 @@ if TYPE_CHECKING:
     from ..protocol import Message
     from ..session import Region
 
+MASK = "Y u16"
+"""The format in which values of selections and masks are read and written."""
 DTYPES = {
     "u8": "uint8", "u16": "uint16", "u32": "uint32",
     "half": "float16", "float": "float32", "double": "float64",
@@ -32,8 +34,9 @@ _OPAQUE = {
 class Source(NamedTuple):
     """A layer or group, its pixels in its own format and colour space, and what is selected.
 
-    `region` is in the layer's coordinates, and all of it where there is no selection. `shown`
-    is a buffer of the pixels, for previews.
+    `region` is in the layer's coordinates, and all of it where there is no selection;
+    `selection` are the values of a selection there, as MASK, or None. `shown` is a buffer of the
+    pixels, for previews. They are as they were when the layer was read.
     """
 
     image: Any
@@ -44,7 +47,7 @@ class Source(NamedTuple):
     profile: bytes
     encoding: str
     region: Region
-    has_selection: bool
+    selection: bytes | None
     shown: Any
 
     @property
@@ -61,6 +64,16 @@ class Source(NamedTuple):
             for place, byte in enumerate(full)
         )
 
+    def check_unchanged(self) -> None:
+        """Raise RefusalError if the layer is gone, or can take no layer above it."""
+        image, layer = self.image, self.layer
+        if not image.is_valid() or not layer.is_valid() or layer.get_image() != image:
+            raise RefusalError("the layer is not there any more: nothing was added")
+        check_image(image)
+        size, form = (layer.get_width(), layer.get_height()), Babl.get_name(layer.get_format())
+        if size != self.shape[:2] or form != self.format:
+            raise RefusalError("the layer was changed in the meantime: nothing was added")
+
     def hand_over(self, client: Client) -> Message:
         """Put the pixels into a client's folder; return the fields of "open"."""
         fields = client.put_pixels(self.shape, self.samples, self.profile)
@@ -68,32 +81,41 @@ class Source(NamedTuple):
 
 
 def chosen_layer(image: Any, drawables: Sequence[Any]) -> Any:
-    """The one layer or group to restore; raises Refusal if there is none, or more."""
-    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
-        raise Refusal(
-            "an image of indexed colours cannot be restored: choose Image > Mode > RGB first"
-        )
-    if image.get_floating_sel() is not None:
-        raise Refusal("there is a floating selection: anchor it or make it a layer first")
+    """The one layer or group to restore; raises RefusalError if there is none, or more."""
+    check_image(image)
     if not drawables:
-        raise Refusal("no layer is selected: select the one to restore")
+        raise RefusalError("no layer is selected: select the one to restore")
     if len(drawables) > 1:
-        raise Refusal(f"{len(drawables)} layers are selected: dinplug restores one at a time")
+        raise RefusalError(f"{len(drawables)} layers are selected: dinplug restores one at a time")
     layer = drawables[0]
     if not isinstance(layer, Gimp.Layer):
-        raise Refusal("a channel or mask is selected: select a layer")
+        raise RefusalError("a channel or mask is selected: select a layer")
     if layer.get_width() * layer.get_height() > protocol.MOST_PIXELS:
-        raise Refusal(f"the layer has more than the {protocol.MOST_PIXELS} pixels dinplug takes")
+        raise RefusalError(
+            f"the layer has more than the {protocol.MOST_PIXELS} pixels dinplug takes"
+        )
     return layer
 
 
+def check_image(image: Any) -> None:
+    """Raise RefusalError for an image that dinplug cannot work in."""
+    if image.get_base_type() == Gimp.ImageBaseType.INDEXED:
+        raise RefusalError(
+            "an image of indexed colours cannot be restored: choose Image > Mode > RGB first"
+        )
+    if image.get_floating_sel() is not None:
+        raise RefusalError("there is a floating selection: anchor it or make it a layer first")
+
+
 def read_source(image: Any, drawables: Sequence[Any]) -> Source:
-    """Read the layer to restore; raises Refusal if it cannot be restored as it is."""
+    """Read the layer to restore; raises RefusalError if it cannot be restored as it is."""
     layer = chosen_layer(image, drawables)
     width, height = layer.get_width(), layer.get_height()
-    touched, *region = layer.mask_intersect()
+    touched, *selected = layer.mask_intersect()
     if not touched:
-        raise Refusal("the selection does not touch the layer: change it, or choose Select > None")
+        raise RefusalError(
+            "the selection does not touch the layer: change it, or choose Select > None"
+        )
     buffer, form = buffer_as_seen(image, layer), layer.get_format()
     shape = PixelShape(
         width, height, Babl.format_get_n_components(form),
@@ -110,10 +132,21 @@ def read_source(image: Any, drawables: Sequence[Any]) -> Source:
         ),
         profile=b"" if profile is None else bytes(profile.get_icc_profile()),
         encoding=encoding_of(image),
-        region=tuple(region),
-        has_selection=not Gimp.Selection.is_empty(image),
+        region=tuple(selected),
+        selection=selection_in(image, layer, selected),
         shown=buffer,
     )
+
+
+def selection_in(image: Any, layer: Any, region: Sequence[int]) -> bytes | None:
+    """The selection's values in a region of a layer, or None where nothing is selected."""
+    if Gimp.Selection.is_empty(image):
+        return None
+    x, y, width, height = region
+    left, top = layer.get_offsets()[1:]
+    place = Gegl.Rectangle.new(left + x, top + y, width, height)
+    values: bytes = image.get_selection().get_buffer().get(place, 1.0, MASK, Gegl.AbyssPolicy.NONE)
+    return values
 
 
 def buffer_as_seen(image: Any, layer: Any) -> Any:
