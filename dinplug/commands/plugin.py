@@ -10,11 +10,12 @@ import click
 import dinplug
 from dinplug.batch.summary import printable
 from dinplug.errors import DinplugError, SetupError, UsageError
-from dinplug.hosts import kritarc
+from dinplug.hosts import kritarc, sandbox
 from dinplug.hosts.condition import examine_plugin, install_command, sandbox_faults
 from dinplug.hosts.installation import LAYOUTS, remove_plugin, write_plugin
-from dinplug.hosts.places import NO_SNAP, TITLES, Place, User, find_places, place_at
+from dinplug.hosts.places import TITLES, Place, User, find_places, place_at
 
+_MENUS = {"krita": "Filter > Enhance", "gimp": "Filters > Enhance"}
 _HOST = click.argument(
     "host", type=click.Choice([*LAYOUTS, "all"]), metavar="{" + "|".join([*LAYOUTS, "all"]) + "}"
 )
@@ -89,7 +90,7 @@ def status() -> None:
 def install_at(place: Place) -> Iterator[str]:
     """Install, and tell of it."""
     if place.folder is None:
-        raise SetupError(NO_SNAP)
+        raise SetupError(sandbox.NO_SNAP)
     write_plugin(place.host, place.folder)
     yield f"{place.title}: dinplug {dinplug.__version__} installed in {place.folder}"
     if place.settings is not None:
@@ -98,7 +99,7 @@ def install_at(place: Place) -> Iterator[str]:
         yield "  switch it on in Settings > Configure Krita > Python Plugin Manager"
     if place.packaging == "Flatpak":
         yield from (f"  {fault}" for fault in sandbox_faults(place.host))
-    yield f"  start {TITLES[place.host]} again: its Filters menu has dinplug's tasks"
+    yield f"  start {TITLES[place.host]} again: dinplug is in {_MENUS[place.host]}"
 
 
 def uninstall_at(place: Place) -> Iterator[str]:
@@ -114,7 +115,7 @@ def uninstall_at(place: Place) -> Iterator[str]:
 def status_of(place: Place) -> Iterator[str]:
     """Tell of a plugin's condition; raises SetupError if it has faults."""
     if place.folder is None:
-        yield f"{place.title}: {NO_SNAP}"
+        yield f"{place.title}: {sandbox.NO_SNAP}"
         return
     found = examine_plugin(place)
     if found.faults:

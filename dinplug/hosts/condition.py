@@ -26,7 +26,6 @@ class Condition:
     `faults` say what does not work and what to do about it.
     """
 
-    place: Place
     version: str = ""
     faults: tuple[str, ...] = ()
 
@@ -35,12 +34,12 @@ def examine_plugin(place: Place) -> Condition:
     """Look at the plugin of a host, and ask its interpreter. Nothing is changed."""
     try:
         if place.folder is None or not check_ours(place.host, place.folder):
-            return Condition(place)
+            return Condition()
         record = read_record(place.host, place.folder) or {}
         faults = (*_version_faults(place, record), *_setting_faults(place))
     except DinplugError as error:
-        return Condition(place, "", (str(error),))
-    return Condition(place, record.get("version", ""), faults)
+        return Condition("", (str(error),))
+    return Condition(record.get("version", ""), faults)
 
 
 def _version_faults(place: Place, record: dict[str, object]) -> Iterator[str]:
@@ -49,7 +48,7 @@ def _version_faults(place: Place, record: dict[str, object]) -> Iterator[str]:
     if version != dinplug.__version__:
         yield f"the plugin is of dinplug {version}, and this is {dinplug.__version__}: {again}"
     if not isinstance(python, str):
-        if shutil.which(launch.COMMAND) is None:
+        if launch.find_command() is None:
             yield f"it does not know where dinplug is: {again}"
         return
     if not os.path.isfile(python):

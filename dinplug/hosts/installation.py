@@ -103,20 +103,33 @@ def write_plugin(host: str, folder: Path, python: Path = Path(sys.executable)) -
     files = plugin_files(host, python)
     try:
         plugin.parent.mkdir(parents=True, exist_ok=True)
-        with tempfile.TemporaryDirectory(prefix=".dinplug-", dir=plugin.parent) as work:
+        with _beside(plugin) as work:
             new = Path(work, "new")
             for path, content in files.items():
                 if layout.plugin in path.parents:
                     target = new / path.relative_to(layout.plugin)
                     target.parent.mkdir(parents=True, exist_ok=True)
                     target.write_bytes(content)
-            (new / layout.entry).chmod(0o755)  # GIMP runs it
+            _make_runnable(new / layout.entry)  # GIMP runs it
             _swap(new, plugin, Path(work, "old"))
     except OSError as error:
         raise SetupError(f"cannot write {plugin}: {error.strerror or error}") from error
     for path in layout.beside.values():
         if path in files:
             write_atomically(files[path], folder / path)
+
+
+def _beside(plugin: Path) -> tempfile.TemporaryDirectory[str]:
+    """A folder on the same disk; what a host holds open on Windows may stay in it."""
+    return tempfile.TemporaryDirectory(
+        prefix=".dinplug-", dir=plugin.parent, ignore_cleanup_errors=True
+    )
+
+
+def _make_runnable(file: Path) -> None:
+    """Let those run it who may read it."""
+    mode = file.stat().st_mode
+    file.chmod(mode | (mode & 0o444) >> 2)
 
 
 def _swap(new: Path, place: Path, old: Path) -> None:
@@ -144,11 +157,10 @@ def remove_plugin(host: str, folder: Path) -> bool:
     if not check_ours(host, folder):
         return False
     try:
-        # First out of sight in one step: a host never loads half a plugin.
-        with tempfile.TemporaryDirectory(prefix=".dinplug-", dir=plugin.parent) as work:
-            os.rename(plugin, Path(work, "old"))
         for path in layout.beside.values():
             (folder / path).unlink(missing_ok=True)
+        with _beside(plugin) as work:
+            os.rename(plugin, Path(work, "old"))  # in one step: no host loads half a plugin
     except OSError as error:
         raise SetupError(f"cannot remove {plugin}: {error.strerror or error}") from error
     return True

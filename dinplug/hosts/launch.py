@@ -56,13 +56,17 @@ def recorded_launch(plugin_folder: str, host: str) -> Launch:
     host's sandbox does not let it start.
     """
     if os.environ.get("SNAP_NAME") == host:
-        raise LaunchError(
-            "programs from the Snap store cannot start dinplug: get this one from elsewhere"
-        )
+        raise LaunchError(sandbox.NO_SNAP)
     in_flatpak = os.path.isfile(sandbox.INFO)
     python = os.environ.get(OVERRIDE) or _recorded_python(plugin_folder)
     if python is None:
-        command = _worker_command(os.path.join(plugin_folder, RECORD), host)
+        found = find_command()
+        if found is None:
+            raise LaunchError(
+                f"{os.path.join(plugin_folder, RECORD)} does not say where dinplug is: install "
+                f"dinplug and run `dinplug plugin install {host}`"
+            )
+        command: tuple[str, ...] = (found,)
     elif in_flatpak or os.path.isfile(python):  # a sandbox does not see all of the machine
         command = (python, "-m", MODULE)
     else:
@@ -81,16 +85,10 @@ def _recorded_python(plugin_folder: str) -> str | None:
     return python if isinstance(python, str) else None
 
 
-def _worker_command(record: str, host: str) -> tuple[str, ...]:
-    """The command an installed dinplug has; raises LaunchError where none is found."""
-    users = os.path.join(os.path.expanduser("~"), ".local", "bin")  # desktops may leave it out
-    found = shutil.which(COMMAND) or shutil.which(COMMAND, path=users)
-    if found is None:
-        raise LaunchError(
-            f"{record} does not say where dinplug is: install dinplug and run "
-            f"`dinplug plugin install {host}`"
-        )
-    return (found,)
+def find_command() -> str | None:
+    """The command `COMMAND`, also where a desktop leaves the user's own out of PATH."""
+    users = os.path.join(os.path.expanduser("~"), ".local", "bin")
+    return shutil.which(COMMAND) or shutil.which(COMMAND, path=users)
 
 
 def _outside_flatpak(command: tuple[str, ...]) -> Launch:

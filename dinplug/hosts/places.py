@@ -15,7 +15,6 @@ from dinplug.hosts import kritarc
 TITLES = {"krita": "Krita", "gimp": "GIMP"}
 FLATPAKS = {"krita": "org.kde.krita", "gimp": "org.gimp.GIMP"}
 """The names of the hosts in Flatpak."""
-NO_SNAP = "programs from the Snap store cannot start dinplug: get this one from elsewhere"
 _GIMP_VERSION = re.compile(r"3\.\d+")
 
 

@@ -1,7 +1,7 @@
 """The messages between a host's plugin and the worker: one JSON object a line, checked both ways.
 
 Every request has `id` and `request`, every answer `id` and `answer`. What they carry, and the
-versions, are described in docs/hosts.md.
+versions, are described in docs/worker-protocol.md.
 """
 
 from __future__ import annotations

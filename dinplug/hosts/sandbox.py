@@ -1,11 +1,12 @@
-"""Flatpak's sandbox: whether an app in it may start a program outside, and how."""
+"""Hosts in a sandbox: whether they may start a program outside, and how."""
 
 from __future__ import annotations
 
 import configparser
 
+NO_SNAP = "programs from the Snap store cannot start dinplug: get this one from elsewhere"
 INFO = "/.flatpak-info"
-"""Where an app in a sandbox reads what it is and what it may."""
+"""Where an app in Flatpak's sandbox reads what it is and what it may."""
 _BUS_NAME = "org.freedesktop.Flatpak"
 SPAWN = ("flatpak-spawn", "--host", "--watch-bus")
 """What stands before a command to run it outside; it ends when flatpak-spawn does."""

@@ -141,7 +141,7 @@ class Session:
         if wish is None or client is None or self.picture is None or self.running is not None:
             return
         self.wish = None
-        about = {"task": self.task, "parameters": wish.parameters}
+        about: Message = {"task": self.task, "parameters": wish.parameters}
         if self.described != wish.parameters and self.size is not None:
             self.described = wish.parameters
             client.ask("describe", self.listener.on_description, _unheard, **about, **self.size)

@@ -152,7 +152,7 @@ def change_record(home: Path, **values: object) -> None:
 def test_status_says_what_to_do(
     values: dict[str, object], fault: str, home: Path, run: Run, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with_hosts(home, GIMP)
     run("install", "gimp")
     for name, answer in (("without", "exit 1"), ("other", "echo 9.9.9")):
@@ -210,7 +210,7 @@ def test_flatpak_needs_a_permission(
 
 
 def test_flatpak_without_the_program(home: Path, run: Run, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(shutil, "which", lambda _: None)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     with_hosts(home, ".var/app/org.gimp.GIMP/config/GIMP/3.0")
     remedy = "flatpak override --user --talk-name=org.freedesktop.Flatpak org.gimp.GIMP"
     assert remedy in run("install", "gimp").output

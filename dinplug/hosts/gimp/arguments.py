@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, Any
 from .. import manifest as manifests
 from ..protocol import ProtocolError
 from .introspection import Gimp, GObject
-from .refusal import Refusal
+from .refusal import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -24,9 +24,9 @@ _FLAGS = GObject.ParamFlags.READWRITE
 def add_arguments(procedure: Any, task: Manifest) -> None:
     """Give a procedure an argument for each parameter of a task, with its range and default."""
     labels = with_mnemonics([parameter["label"] for parameter in task["parameters"]])
-    for parameter, label in zip(task["parameters"], labels):
+    for number, parameter in enumerate(task["parameters"]):
         kind, default = parameter["kind"], parameter["default"]
-        words = parameter["name"].replace("_", "-"), label, parameter["help"]
+        words = parameter["name"].replace("_", "-"), labels[number], parameter["help"]
         if kind == "number":
             limits = parameter["minimum"], parameter["maximum"]
             procedure.add_double_argument(*words, *limits, default, _FLAGS)
@@ -34,8 +34,8 @@ def add_arguments(procedure: Any, task: Manifest) -> None:
             procedure.add_boolean_argument(*words, default, _FLAGS)
         elif kind == "choice":
             choices = Gimp.Choice.new()
-            for number, choice in enumerate(parameter["choices"]):
-                choices.add(str(choice["value"]), number, choice["label"], "")
+            for place, choice in enumerate(parameter["choices"]):
+                choices.add(str(choice["value"]), place, choice["label"], "")
             procedure.add_choice_argument(*words, choices, str(default), _FLAGS)
         else:  # a model or a device: which there are is known to the worker alone
             procedure.add_string_argument(*words, default, _FLAGS)
@@ -58,7 +58,7 @@ def with_mnemonics(labels: Sequence[str]) -> list[str]:
 
 
 def parameters_from(config: Any, task: Manifest) -> Parameters:
-    """The values of a task's parameters; raises Refusal for one that it cannot take."""
+    """The values of a task's parameters; raises RefusalError for one that it cannot take."""
     given = {}
     for parameter in task["parameters"]:
         value = config.get_property(parameter["name"].replace("_", "-"))
@@ -69,4 +69,4 @@ def parameters_from(config: Any, task: Manifest) -> Parameters:
     try:
         return manifests.checked(task, given)
     except ProtocolError as error:
-        raise Refusal(str(error)) from error
+        raise RefusalError(str(error)) from error

@@ -10,7 +10,7 @@ from .arguments import SHOW_PREVIEW, parameters_from
 from .controls import Controls
 from .introspection import Gimp, GLib
 from .preview import SPACE, Preview
-from .refusal import Refusal
+from .refusal import RefusalError
 from .widgets import GimpUi, Gtk
 
 if TYPE_CHECKING:
@@ -146,7 +146,7 @@ class Dialog:
     def _want(self, request: str, region: Any) -> None:
         try:
             parameters = parameters_from(self.config, self.order.task)
-        except Refusal as refusal:
+        except RefusalError as refusal:
             self._say(str(refusal))
             return
         self.session.want(Wish(request, parameters, region))

@@ -9,12 +9,15 @@ from ..client import Client
 from ..launch import recorded_launch
 from ..wording import progress_words
 from .introspection import Gimp
-from .result import add_image, add_layer
+from .refusal import RefusalError
+from .result import add_image, add_layer, layer_mask
+from .source import Source, read_source
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from ..manifest import Manifest, Parameters
     from ..protocol import Message
-    from .source import Source
 
 HOST = "gimp"
 """GIMP's name in the manifest, and for `dinplug plugin install`."""
@@ -37,6 +40,16 @@ class Order(NamedTuple):
         """Give GIMP a result; return the new layer or image."""
         add = add_image if makes_image(self.task) else add_layer
         return add(self.source, result, pixels)
+
+
+def order_for(task: Manifest, version: str, image: Any, drawables: Sequence[Any]) -> Order:
+    """Read what a task is to be done to; raises RefusalError if it cannot be done."""
+    source = read_source(image, drawables)
+    if makes_image(task) and layer_mask(source.layer) is not None:
+        raise RefusalError(
+            "the layer has a mask, which cannot be enlarged: apply or disable it first"
+        )
+    return Order(task, version, source)
 
 
 def makes_image(task: Manifest) -> bool:

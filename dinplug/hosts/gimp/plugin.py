@@ -12,9 +12,8 @@ from ..launch import LaunchError
 from ..protocol import ProtocolError
 from .arguments import add_arguments, parameters_from
 from .introspection import Gegl, Gimp, GLib, GObject
-from .order import HOST, Order, makes_image, restore
-from .refusal import Refusal
-from .source import read_source
+from .order import HOST, makes_image, order_for, restore
+from .refusal import RefusalError
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -72,7 +71,7 @@ def run(
     try:
         Gegl.init(None)
         task = manifests.task_of(manifest, procedure.get_name()[len(PREFIX) :])
-        order = Order(task, manifest["version"], read_source(image, drawables))
+        order = order_for(task, manifest["version"], image, drawables)
         if run_mode == Gimp.RunMode.INTERACTIVE:
             from .dialog import Dialog
 
@@ -86,7 +85,7 @@ def run(
             Gimp.Display.new(made)
         Gimp.displays_flush()
         return success(procedure, made)
-    except Refusal as refusal:
+    except RefusalError as refusal:
         return failure(procedure, status.CALLING_ERROR, str(refusal))
     except WorkerError as error:
         sys.stderr.write(error.detail)

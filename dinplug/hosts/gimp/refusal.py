@@ -3,5 +3,5 @@
 from __future__ import annotations
 
 
-class Refusal(Exception):
+class RefusalError(Exception):
     """A layer, an image or an argument cannot be taken; the text is one sentence."""

@@ -88,7 +88,7 @@ def report(found: dict[str, Any]) -> None:
     QTimer.singleShot(500, Krita.instance().action("file_quit").trigger)
 
 
-class Driver(Extension):  # type: ignore[misc]
+class Driver(Extension):
     """Takes its step once Krita's window is there."""
 
     def setup(self) -> None:
