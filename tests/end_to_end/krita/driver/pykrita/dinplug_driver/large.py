@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import operator
 import time
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def main(job: dict[str, Any], report: dict[str, Any], folder: str) -> Steps:
     yield from handling.until(lambda: handling.is_closed(dialog), "the result")
     timer.stop()
     document.waitForDone()
-    gaps = sorted(later - sooner for sooner, later in zip(ticks, ticks[1:]))
+    gaps = sorted(map(operator.sub, ticks[1:], ticks))
     report["ticks"], report["longest gaps"] = len(ticks), gaps[-5:]
     new = document.topLevelNodes()[-1]
     report["name"] = new.name()
