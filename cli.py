@@ -20,6 +20,7 @@ from dinplug.commands.completion import completion
 from dinplug.commands.evaluate import evaluate
 from dinplug.commands.info import info
 from dinplug.commands.models import models
+from dinplug.commands.plugin import plugin
 from dinplug.commands.presets import presets
 from dinplug.commands.schema import schema
 from dinplug.commands.settings import (
@@ -284,7 +285,9 @@ def doctor() -> None:
         raise SetupError("dinplug cannot work here; see the lines marked FAULT")
 
 
-for command in (completion, evaluate, info, models, presets, schema, train, verify, watch):
+for command in (
+    completion, evaluate, info, models, plugin, presets, schema, train, verify, watch,
+):  # fmt: skip
     main.add_command(command)
 
 if __name__ == "__main__":

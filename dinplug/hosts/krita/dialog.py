@@ -1,0 +1,416 @@
+"""The dialog of a task: its parameters, a preview, and the way to the result.
+
+It is not modal: Krita can be used while it is open, and nothing in it waits. A timer steps through
+a generator (`_prepare`, `_compare` or `_restore`), which asks the worker and never blocks.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import time
+import traceback
+from typing import TYPE_CHECKING, Any
+
+from krita import Krita
+
+from ..client import WorkerError
+from ..launch import LaunchError
+from ..protocol import ProtocolError
+from ..session import Wish
+from ..wording import description_words, progress_words
+from . import remembered
+from .conversation import Conversation
+from .form import Form
+from .layers import LayerError
+from .message import MessagePanel
+from .preview import Preview
+from .qt import QtCore, QtGui, QtWidgets
+from .results import Mask, add_layer, open_document
+from .samples import swap_blue_and_red
+from .screen import Screen, visible_centre
+
+if TYPE_CHECKING:
+    from collections.abc import Callable, Generator
+
+    from ..manifest import Manifest
+    from ..protocol import Message
+    from .conversation import Workers
+    from .layers import Look, Rectangle, Source
+
+_TICK_MS = 20
+_STEP_SECONDS = 0.01
+_SETTLE_MS = 150
+
+
+class RestoreDialog(QtWidgets.QDialog):
+    """Restores `source` by `task`, an entry of the manifest."""
+
+    def __init__(self, parent: Any, task: Manifest, source: Source, workers: Workers) -> None:
+        super().__init__(parent)
+        self.task, self.source = task, source
+        self.worker = Conversation(workers, source)
+        self.worker.on_progress = self._show_progress
+        self.look = source.look()
+        self.doing = ""
+        self.steps: Generator[bool, None, None] | None = None
+        self.restores_next = False
+        self.asked: Wish | None = None
+        self.is_busy = False
+        self.is_lost = False
+        self.wishes: list[Callable[[], None]] = []
+        self.has_lists = False
+        x, y = visible_centre(source.document)
+        self.centre = x - self.look.region[0], y - self.look.region[1]
+        self.screen: Screen | None = None
+        self._build()
+        self.scale = float(self.form.values().get("scale", 1))
+        self.timer = QtCore.QTimer(self)
+        self.timer.timeout.connect(self._tick)
+        self.settling = QtCore.QTimer(self)
+        self.settling.setSingleShot(True)
+        self.settling.timeout.connect(lambda: self._soon(self._refresh))
+        self.timer.start(_TICK_MS)
+        self._run("preparing", self._prepare())
+
+    def _build(self) -> None:
+        """Make what is seen."""
+        settings = Krita.instance().readSetting(remembered.GROUP, self.task["id"], "")
+        values, has_preview = remembered.from_text(self.task, settings)
+        self.setObjectName(f"dinplug_{self.task['id']}")
+        self.setWindowTitle(f"{self.task['title']} - {self.source.layer.name()}")
+        self.preview = Preview()
+        self.form = Form(self.task, values)
+        self.about = QtWidgets.QLabel("")
+        self.about.setTextFormat(QtCore.Qt.TextFormat.PlainText)
+        self.about.setWordWrap(True)
+        self.preview_box = QtWidgets.QCheckBox("Preview")
+        self.preview_box.setObjectName("has_preview")
+        self.preview_box.setChecked(has_preview)
+        self.status = QtWidgets.QLabel("")
+        self.status.setObjectName("status")
+        self.bar = QtWidgets.QProgressBar()
+        self.bar.setTextVisible(False)
+        self.bar.setRange(0, 1000)
+        self.cancel = QtWidgets.QPushButton("Cancel")
+        self.cancel.setObjectName("cancel")
+        self.message = MessagePanel()
+        self.restore = QtWidgets.QPushButton("Restore")
+        self.restore.setObjectName("restore")
+        self.restore.setDefault(True)
+        close = QtWidgets.QPushButton("Close")
+        close.setObjectName("close")
+        for button in (self.cancel, close):
+            button.setAutoDefault(False)
+        side = QtWidgets.QVBoxLayout()
+        side.addWidget(self.form)
+        side.addWidget(self.preview_box)
+        side.addStretch(1)
+        side.addWidget(self.about)
+        top = QtWidgets.QHBoxLayout()
+        top.addWidget(self.preview, 1)
+        top.addLayout(side)
+        run = QtWidgets.QHBoxLayout()
+        run.addWidget(self.bar, 1)
+        run.addWidget(self.cancel)
+        buttons = QtWidgets.QHBoxLayout()
+        buttons.addWidget(self.status, 1)
+        buttons.addWidget(close)
+        buttons.addWidget(self.restore)
+        rows = QtWidgets.QVBoxLayout(self)
+        rows.addLayout(top, 1)
+        rows.addWidget(self.message)
+        rows.addLayout(run)
+        rows.addLayout(buttons)
+        self.form.setMinimumWidth(280)
+        self.form.changed.connect(lambda: self.settling.start(_SETTLE_MS))
+        self.preview_box.clicked.connect(lambda _: self._soon(self._refresh))
+        self.preview.dragged.connect(lambda x, y: self._soon(lambda: self._drag(x, y)))
+        self.preview.resized.connect(lambda: self.settling.start(_SETTLE_MS))
+        self.cancel.clicked.connect(lambda: self._soon(self._stop))
+        self.restore.clicked.connect(lambda: self._soon(self._begin_restore))
+        close.clicked.connect(self.reject)
+
+    # What runs.
+
+    def _run(self, doing: str, steps: Generator[bool, None, None]) -> None:
+        """Begin something; what ran before is cancelled."""
+        self._end_steps()
+        self.doing, self.steps = doing, steps
+        self.message.hide()
+        self.status.setText("")
+        self._show_state()
+
+    def _end_steps(self) -> None:
+        steps, self.steps = self.steps, None
+        self.doing = ""
+        if steps is not None:
+            steps.close()
+
+    def _soon(self, wish: Callable[[], None]) -> None:
+        """Do what the user wishes: at once, or when a step is done that made Krita hear events.
+
+        Opening or showing a document does that; a wish must not end the step it came in.
+        """
+        self.wishes.append(wish)
+        self._serve()
+
+    def _serve(self) -> None:
+        while self.wishes and not self.is_busy:
+            self._guarded(self.wishes.pop(0))
+
+    def _tick(self) -> None:
+        """Hear the worker, and do a little of what is to be done."""
+        self._serve()
+        if not self.is_busy and not self.is_lost:
+            self._guarded(self._step)
+
+    def _step(self) -> None:
+        if not self.source.is_open:
+            self._lose_document()
+            return
+        self.worker.poll()
+        end = time.monotonic() + _STEP_SECONDS
+        try:
+            while self.steps is not None and next(self.steps) and time.monotonic() < end:
+                pass
+        except StopIteration:
+            self._finish()
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Do something, and tell if it goes wrong."""
+        self.is_busy = True
+        try:
+            action()
+        except WorkerError as error:
+            self._fail(str(error), error.detail)
+        except (LayerError, LaunchError, ProtocolError) as error:
+            self._fail(str(error))
+        except OSError as error:
+            self._fail(f"the pixels cannot be handed over ({error.strerror or error})")
+        except Exception as error:  # Krita goes on, and the dialog can be closed or used again
+            self._fail(f"unexpected {type(error).__name__}: {error}", traceback.format_exc())
+        finally:
+            self.is_busy = False
+
+    def _finish(self) -> None:
+        """What ran came to its end."""
+        done, self.steps, self.doing = self.doing, None, ""
+        if done == "restoring":
+            self.accept()
+        elif self.restores_next:
+            self._begin_restore()
+        else:
+            self._show_state()
+
+    def _fail(self, sentence: str, detail: str = "") -> None:
+        """Tell what went wrong; the dialog can be used again."""
+        self.restores_next = False
+        self._end_steps()
+        self._show_state()
+        self.message.say(sentence, detail)
+
+    def _lose_document(self) -> None:
+        """The document is closed: stop, and tell if something was to be added to it."""
+        was_restoring = self.doing == "restoring" or self.restores_next
+        self.is_lost = True
+        self._end_steps()
+        if not was_restoring:
+            self.reject()
+            return
+        self._show_state()
+        self.message.say("the picture was closed in the meantime: nothing was added")
+
+    # What the user does.
+
+    def _begin_restore(self) -> None:
+        """Restore, once a preview that runs has computed what is needed for that anyway."""
+        parameters = remembered.as_text(self.form.values(), self.preview_box.isChecked())
+        Krita.instance().writeSetting(remembered.GROUP, self.task["id"], parameters)
+        self.settling.stop()
+        serves = self.asked is not None and self._wish().shares_work_with(self.asked)
+        if self.doing == "preparing" or (self.doing == "comparing" and serves):
+            self.restores_next = True
+            self._show_state()
+        else:
+            self.restores_next = False
+            self._run("restoring", self._restore())
+
+    def _stop(self) -> None:
+        """Cancel what runs."""
+        if self.doing != "restoring" and not self.restores_next:
+            self.preview_box.setChecked(False)
+        self.restores_next = False
+        self._end_steps()
+        self._show_state()
+        self.status.setText("Cancelled.")
+
+    def _refresh(self) -> None:
+        """Show what present parameters make of the picture, or stop showing it."""
+        if self.doing in ("preparing", "restoring") or self.restores_next:
+            return  # that takes the parameters of the time, or they cannot have changed
+        goes_on = self.doing == "comparing" and self.preview_box.isChecked()
+        if goes_on and self.asked is not None and self._wish().shares_work_with(self.asked):
+            return  # what the network computes serves the new parameters, too
+        self._run("preparing", self._prepare())
+
+    def _drag(self, x: float, y: float) -> None:
+        """Show a part further right and further down."""
+        self.centre = self.centre[0] + x / self.scale, self.centre[1] + y / self.scale
+        left, top, width, height = self.shown_part(self.look)
+        self.centre = left + width / 2, top + height / 2
+        self._show_before(self.look)
+        if self.doing == "" and self.preview_box.isChecked() and self.worker.picture is not None:
+            self._run("comparing", self._compare())
+
+    def done(self, result: int) -> None:
+        """Close, whatever is under way."""
+        self._soon(lambda: self._close(result))
+
+    def _close(self, result: int) -> None:
+        self.timer.stop()
+        self.settling.stop()
+        self._end_steps()
+        self.worker.close()
+        if self.screen is not None:
+            self.screen.close()
+            self.screen = None
+        super().done(result)
+
+    # The steps.
+
+    def _prepare(self) -> Generator[bool, None, None]:
+        """Start the worker, give it the picture, hear about the model, and compare."""
+        self._show_before(self.source.look())
+        client = yield from self.worker.connected()
+        if not self.has_lists:
+            found = yield from self.worker.ask("tasks")
+            (mine,) = [task for task in found["tasks"] if task["id"] == self.task["id"]]
+            self.form.offer(mine, found["devices"])
+            self.has_lists = True
+        picture = yield from self.worker.opened()
+        _, _, width, height = picture.look.region
+        about = yield from self.worker.ask("describe", **self._order(), width=width, height=height)
+        self.scale = about["scale"]
+        self._show_about(about)
+        self._show_before(picture.look)
+        del client
+        if self.preview_box.isChecked():
+            self.doing = "comparing"
+            yield from self._compare()
+
+    def _compare(self) -> Generator[bool, None, None]:
+        """Show the present part of the picture before and after."""
+        picture = self.worker.picture
+        client = self.worker.client
+        assert picture is not None and client is not None
+        self.asked = None
+        while self.asked != self._wish():
+            self.asked = wish = self._wish()
+            result = yield from self.worker.ask(
+                "preview",
+                picture=picture.number,
+                task=self.task["id"],
+                parameters=wish.parameters,
+                region=list(wish.region),
+            )
+            with contextlib.closing(client.take_pixels(result)) as pixels:
+                samples = bytearray(pixels)
+            if wish == self._wish():
+                self._show_after(picture.look, wish.region, samples, result)
+
+    def _restore(self) -> Generator[bool, None, None]:
+        """Restore the layer as it is now, and put the result into Krita."""
+        picture = yield from self.worker.opened()
+        makes_layer = self.task["result"] == "new-layer"
+        mask = Mask(self.source.document)
+        if makes_layer:
+            mask.chosen(picture.look.region)  # a selection beside the layer is told of at once
+        client = yield from self.worker.connected()
+        result = yield from self.worker.ask("restore", picture=picture.number, **self._order())
+        with contextlib.closing(client.take_pixels(result)) as pixels:
+            if makes_layer:
+                yield from add_layer(self.source, picture.look, result, pixels, mask)
+            else:
+                yield from open_document(self.source, picture.look, result, pixels)
+
+    def _wish(self) -> Wish:
+        """What a preview is to show now."""
+        return Wish("preview", self.form.values(), self.shown_part(self.look))
+
+    def _order(self) -> Message:
+        return {"task": self.task["id"], "parameters": self.form.values()}
+
+    # What is shown.
+
+    def _show_state(self) -> None:
+        """Enable what can be used now."""
+        restores = self.doing == "restoring" or self.restores_next or self.is_lost
+        self.form.setEnabled(not restores)
+        self.preview_box.setEnabled(not restores)
+        self.restore.setEnabled(not restores)
+        self.cancel.setEnabled(self.doing != "")
+        self.bar.setRange(0, 0 if self.doing == "preparing" else 1000)
+        self.bar.setValue(0)
+
+    def _show_progress(self, progress: Message) -> None:
+        """Show how far the worker is."""
+        self.bar.setRange(0, 1000)
+        self.bar.setValue(round(progress["share"] * 1000))
+        self.status.setText(progress_words(self.task["title"], progress))
+
+    def _show_about(self, about: Message) -> None:
+        """Show which model it will be, and how long it takes if that is known."""
+        self.about.setText(
+            f"{about['title']}\n{description_words(about)}\nLicence: {about['licence']}"
+        )
+
+    def shown_part(self, look: Look) -> Rectangle:
+        """The part of the restored region that the preview has room for, about its centre."""
+        _, _, width, height = look.region
+        w = max(1, min(width, int(self.preview.width() / self.scale)))
+        h = max(1, min(height, int(self.preview.height() / self.scale)))
+        left = min(max(0, round(self.centre[0] - w / 2)), width - w)
+        top = min(max(0, round(self.centre[1] - h / 2)), height - h)
+        return left, top, w, h
+
+    def _show_before(self, look: Look) -> None:
+        """Show the layer as it is, without a result."""
+        self.look = look
+        self.preview.show_images(self._before(look, self.shown_part(look)), None)
+
+    def _before(self, look: Look, part: Rectangle) -> Any:
+        """An image of a part of the layer, of the size it has in the result."""
+        x, y, w, h = part
+        samples = self.source.read((look.region[0] + x, look.region[1] + y, w, h))
+        image = self._screen_for(look).image(samples, w, h)
+        if self.scale == 1:
+            return image
+        smooth = QtCore.Qt.TransformationMode.SmoothTransformation
+        aspect = QtCore.Qt.AspectRatioMode.IgnoreAspectRatio
+        size = QtCore.QSize(round(w * self.scale), round(h * self.scale))
+        return image.scaled(size, aspect, smooth)
+
+    def _show_after(self, look: Look, part: Rectangle, samples: bytearray, result: Message) -> None:
+        """Show a part of the result as the canvas will: above the layer, if it will be a layer."""
+        before = self._before(look, part)
+        swap_blue_and_red(samples, look.model, look.depth)
+        if self.task["result"] == "new-layer":
+            x, y, w, h = part
+            place = (look.region[0] + x, look.region[1] + y, w, h)
+            Mask(self.source.document).apply(samples, place, look)
+        after = self._screen_for(look).image(samples, result["width"], result["height"])
+        if self.task["result"] == "new-layer":
+            above, after = after, before.copy()
+            painter = QtGui.QPainter(after)
+            painter.drawImage(0, 0, above)
+            painter.end()
+        self.preview.show_images(before, after)
+
+    def _screen_for(self, look: Look) -> Screen:
+        """What makes images of the layer's samples."""
+        if self.screen is not None and self.screen.look[1:] != look[1:]:
+            self.screen.close()
+            self.screen = None
+        if self.screen is None:
+            self.screen = Screen(look)
+        return self.screen

@@ -1,0 +1,64 @@
+"""The dialogs, driven by keyboard and pointer; the screenshots are kept."""
+
+import json
+import re
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from PIL import Image
+
+from tests.end_to_end.gimp.conftest import INSIDE, Gimp
+from tests.test_imports import ROOT
+
+pytestmark = [pytest.mark.hosts]
+
+PHOTO = ROOT / "examples" / "photos" / "lake.jpg"
+SIZES = {"lake": (400, 360), "shore": (300, 340)}
+
+
+@pytest.fixture(scope="module")
+def seen(gimp: Gimp, artefacts: Path) -> dict[str, Any]:
+    """What was seen while a user worked."""
+    folder = gimp.new_folder()
+    photos = []
+    with Image.open(PHOTO) as photo:
+        for name, (width, height) in SIZES.items():
+            photos.append(folder / f"{name}.png")
+            photo.crop((200, 100, 200 + width, 100 + height)).save(photos[-1])
+    said = gimp.run(
+        "env", f"PYTHONPATH={ROOT}", "python3", "-m", f"{INSIDE}.drive_dialogs",
+        sys.executable, artefacts, *photos, environment={},
+    )  # fmt: skip
+    lines = [json.loads(line) for line in said.splitlines() if line.startswith("{")]
+    return {key: value for line in lines for key, value in line.items()}
+
+
+def test_the_preview_can_be_moved(seen: dict[str, Any]) -> None:
+    assert seen["moved"] == [True, True]
+
+
+def test_two_dialogs_work_side_by_side(seen: dict[str, Any]) -> None:
+    assert seen["dialogs"] == 2
+
+
+def test_cancel_comes_back_to_the_dialog_and_adds_nothing(seen: dict[str, Any]) -> None:
+    assert seen["after_cancel"]
+    assert "2 layers" in seen["title_after_cancel"]
+
+
+def test_enlarging_shows_a_new_image(seen: dict[str, Any]) -> None:
+    width, height = SIZES["shore"]
+    assert f"{2 * width}×{2 * height}" in seen["enlarged"] or (
+        f"{2 * width}x{2 * height}" in seen["enlarged"]
+    )
+
+
+def test_what_was_chosen_is_remembered(seen: dict[str, Any]) -> None:
+    assert re.search(r"\(strength 0?\.50*\)", seen["remembered"])
+
+
+def test_there_are_screenshots(seen: dict[str, Any], artefacts: Path) -> None:
+    for name in ("preview", "moved", "strength", "result", "running", "cancelled", "enlarge"):
+        assert (artefacts / f"gimp-{name}.png").stat().st_size > 10000
