@@ -7,7 +7,7 @@ import sys
 import zipfile
 from pathlib import Path
 
-from dinplug.hosts.installation import plugin_files
+from dinplug.hosts.installation import plugin_files, read_record, write_plugin
 from scripts.build_krita_zip import zip_of
 from tests.test_imports import ROOT
 
@@ -25,6 +25,14 @@ def test_it_holds_the_plugin_without_an_interpreter(tmp_path: Path) -> None:
         assert {"pykrita/dinplug/", "pykrita/dinplug/__init__.py"} <= set(archive.namelist())
     assert files == {str(path): content for path, content in plugin_files("krita").items()}
     assert "python" not in json.loads(files["pykrita/dinplug/dinplug.json"])
+
+
+def test_install_makes_it_an_ordinary_plugin(tmp_path: Path) -> None:
+    with zipfile.ZipFile(io.BytesIO(zip_of(plugin_files("krita")))) as archive:
+        archive.extractall(tmp_path)
+    write_plugin("krita", tmp_path)
+    record = read_record("krita", tmp_path)
+    assert record is not None and record["python"] == sys.executable
 
 
 def test_it_is_the_same_every_time() -> None:

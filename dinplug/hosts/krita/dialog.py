@@ -30,7 +30,7 @@ from .samples import swap_blue_and_red
 from .screen import Screen, visible_centre
 
 if TYPE_CHECKING:
-    from collections.abc import Generator
+    from collections.abc import Callable, Generator
 
     from ..manifest import Manifest
     from ..protocol import Message
@@ -55,7 +55,9 @@ class RestoreDialog(QtWidgets.QDialog):
         self.steps: Generator[bool, None, None] | None = None
         self.restores_next = False
         self.asked: Wish | None = None
-        self.is_stepping = False
+        self.is_busy = False
+        self.is_lost = False
+        self.wishes: list[Callable[[], None]] = []
         self.has_lists = False
         x, y = visible_centre(source.document)
         self.centre = x - self.look.region[0], y - self.look.region[1]
@@ -66,7 +68,7 @@ class RestoreDialog(QtWidgets.QDialog):
         self.timer.timeout.connect(self._tick)
         self.settling = QtCore.QTimer(self)
         self.settling.setSingleShot(True)
-        self.settling.timeout.connect(self._refresh)
+        self.settling.timeout.connect(lambda: self._soon(self._refresh))
         self.timer.start(_TICK_MS)
         self._run("preparing", self._prepare())
 
@@ -121,11 +123,11 @@ class RestoreDialog(QtWidgets.QDialog):
         rows.addLayout(buttons)
         self.form.setMinimumWidth(280)
         self.form.changed.connect(lambda: self.settling.start(_SETTLE_MS))
-        self.preview_box.clicked.connect(lambda _: self._refresh())
-        self.preview.dragged.connect(self._drag)
+        self.preview_box.clicked.connect(lambda _: self._soon(self._refresh))
+        self.preview.dragged.connect(lambda x, y: self._soon(lambda: self._drag(x, y)))
         self.preview.resized.connect(lambda: self.settling.start(_SETTLE_MS))
-        self.cancel.clicked.connect(self._stop)
-        self.restore.clicked.connect(self._wish_restore)
+        self.cancel.clicked.connect(lambda: self._soon(self._stop))
+        self.restore.clicked.connect(lambda: self._soon(self._begin_restore))
         close.clicked.connect(self.reject)
 
     # What runs.
@@ -144,21 +146,41 @@ class RestoreDialog(QtWidgets.QDialog):
         if steps is not None:
             steps.close()
 
+    def _soon(self, wish: Callable[[], None]) -> None:
+        """Do what the user wishes: at once, or when a step is done that made Krita hear events.
+
+        Opening or showing a document does that; a wish must not end the step it came in.
+        """
+        self.wishes.append(wish)
+        self._serve()
+
+    def _serve(self) -> None:
+        while self.wishes and not self.is_busy:
+            self._guarded(self.wishes.pop(0))
+
     def _tick(self) -> None:
         """Hear the worker, and do a little of what is to be done."""
-        if self.is_stepping:
-            return  # Krita handled events while it did something for a step
-        self.is_stepping = True
+        self._serve()
+        if not self.is_busy and not self.is_lost:
+            self._guarded(self._step)
+
+    def _step(self) -> None:
+        if not self.source.is_open:
+            self._lose_document()
+            return
+        self.worker.poll()
+        end = time.monotonic() + _STEP_SECONDS
         try:
-            if not self.source.is_open:
-                self._lose_document()
-                return
-            self.worker.poll()
-            end = time.monotonic() + _STEP_SECONDS
             while self.steps is not None and next(self.steps) and time.monotonic() < end:
                 pass
         except StopIteration:
             self._finish()
+
+    def _guarded(self, action: Callable[[], None]) -> None:
+        """Do something, and tell if it goes wrong."""
+        self.is_busy = True
+        try:
+            action()
         except WorkerError as error:
             self._fail(str(error), error.detail)
         except (LayerError, LaunchError, ProtocolError) as error:
@@ -168,7 +190,7 @@ class RestoreDialog(QtWidgets.QDialog):
         except Exception as error:  # Krita goes on, and the dialog can be closed or used again
             self._fail(f"unexpected {type(error).__name__}: {error}", traceback.format_exc())
         finally:
-            self.is_stepping = False
+            self.is_busy = False
 
     def _finish(self) -> None:
         """What ran came to its end."""
@@ -176,7 +198,7 @@ class RestoreDialog(QtWidgets.QDialog):
         if done == "restoring":
             self.accept()
         elif self.restores_next:
-            self._wish_restore()
+            self._begin_restore()
         else:
             self._show_state()
 
@@ -190,19 +212,17 @@ class RestoreDialog(QtWidgets.QDialog):
     def _lose_document(self) -> None:
         """The document is closed: stop, and tell if something was to be added to it."""
         was_restoring = self.doing == "restoring" or self.restores_next
-        self.timer.stop()
+        self.is_lost = True
         self._end_steps()
         if not was_restoring:
             self.reject()
             return
         self._show_state()
-        self.restore.setEnabled(False)
-        self.form.setEnabled(False)
         self.message.say("the picture was closed in the meantime: nothing was added")
 
     # What the user does.
 
-    def _wish_restore(self) -> None:
+    def _begin_restore(self) -> None:
         """Restore, once a preview that runs has computed what is needed for that anyway."""
         parameters = remembered.as_text(self.form.values(), self.preview_box.isChecked())
         Krita.instance().writeSetting(remembered.GROUP, self.task["id"], parameters)
@@ -244,6 +264,9 @@ class RestoreDialog(QtWidgets.QDialog):
 
     def done(self, result: int) -> None:
         """Close, whatever is under way."""
+        self._soon(lambda: self._close(result))
+
+    def _close(self, result: int) -> None:
         self.timer.stop()
         self.settling.stop()
         self._end_steps()
@@ -321,7 +344,7 @@ class RestoreDialog(QtWidgets.QDialog):
 
     def _show_state(self) -> None:
         """Enable what can be used now."""
-        restores = self.doing == "restoring" or self.restores_next
+        restores = self.doing == "restoring" or self.restores_next or self.is_lost
         self.form.setEnabled(not restores)
         self.preview_box.setEnabled(not restores)
         self.restore.setEnabled(not restores)

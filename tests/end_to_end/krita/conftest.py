@@ -2,7 +2,6 @@
 
 import json
 import os
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -13,6 +12,8 @@ from dinplug.hosts.installation import write_plugin
 from tests.end_to_end.host_runs import run_in_host
 
 DRIVER = Path(__file__).parent / "driver"
+LIMIT = 500
+"""Seconds a scenario may take; pytest's limit of a test is longer."""
 Report = dict[str, Any]
 RunKrita = Callable[..., Report]
 
@@ -29,7 +30,7 @@ def run_krita(host_scripts: Path, tmp_path_factory: pytest.TempPathFactory) -> R
             **os.environ,
             "DINPLUG_SCENARIO": scenario,
             "DINPLUG_RUN": str(folder),
-            "DINPLUG_TEST_PYTHON": sys.executable,
+            "DINPLUG_LIMIT": str(LIMIT),
             **more,
         }
         command = [

@@ -14,7 +14,7 @@ from tests.end_to_end.krita.conftest import Report, RunKrita
 from tests.end_to_end.krita.pictures import SRGB
 
 pytestmark = pytest.mark.hosts
-SIZES = {"small": (96, 64), "other": (80, 60), "wide": (1100, 800), "large": (900, 700)}
+SIZES = {"small": (96, 64), "other": (80, 60), "wide": (640, 520), "large": (640, 480)}
 DERAINED = ["Background", "Derain (din-derain-small)"]
 DEHAZED = ["Background", "Dehaze (din-dehaze-small)"]
 

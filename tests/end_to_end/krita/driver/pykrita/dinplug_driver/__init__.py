@@ -6,6 +6,7 @@ what the scenario found goes to `report.json` there. Krita runs its main loop be
 
 from __future__ import annotations
 
+import faulthandler
 import importlib
 import json
 import os
@@ -26,6 +27,8 @@ class Driver(Extension):
 
     def begin(self) -> None:
         sys.excepthook = fail
+        # Also where Krita waits for ever: say where, and end.
+        faulthandler.dump_traceback_later(float(os.environ["DINPLUG_LIMIT"]), exit=True)
         folder = os.environ["DINPLUG_RUN"]
         with open(os.path.join(folder, "job.json"), encoding="utf-8") as file:
             job = json.load(file)

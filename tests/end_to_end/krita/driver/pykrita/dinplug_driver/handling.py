@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     Steps = Generator[int, None, Any]
 
 
-def until(condition: Callable[[], Any], what: str, seconds: float = 300) -> Steps:
+def until(condition: Callable[[], Any], what: str, seconds: float = 120) -> Steps:
     """Wait until something is so, and return it."""
     end = time.monotonic() + seconds
     while True:

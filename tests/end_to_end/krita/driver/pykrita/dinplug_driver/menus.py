@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any
 
-from krita import InfoObject, Krita
+from krita import Krita
 
 from . import handling
 
@@ -14,7 +14,7 @@ if TYPE_CHECKING:
 SRGB = "sRGB-elle-V2-srgbtrc.icc"
 
 
-def main(job: dict[str, Any], report: dict[str, Any], folder: str) -> Steps:
+def main(job: dict[str, Any], report: dict[str, Any], _folder: str) -> Steps:
     """`job["tasks"]` are the manifest's."""
     krita = Krita.instance()
     tasks = job["tasks"]
@@ -22,13 +22,14 @@ def main(job: dict[str, Any], report: dict[str, Any], folder: str) -> Steps:
     report["places"] = {
         task: places(bar, krita.action(f"dinplug_{task}").text(), []) for task in tasks
     }
-    report["without"] = [krita.action(f"dinplug_{task}").isEnabled() for task in tasks]
+    # Krita looks a moment after its window came.
+    yield from handling.until(lambda: not any(enabled(tasks)), "entries that are disabled", 20)
     krita.action("dinplug_dehaze").trigger()  # a shortcut cannot, but another script may
     report["no document"] = yield from handling.refusal()
 
     document = yield from handling.new_document(40, 30, ("RGBA", "U8", SRGB))
     background = document.topLevelNodes()[0]
-    report["with"] = [krita.action(f"dinplug_{task}").isEnabled() for task in tasks]
+    report["with"] = enabled(tasks)
     handling.trigger("dehaze")
     dialog = yield from handling.until(
         lambda: next(iter(handling.dialogs("dinplug_dehaze")), None), "a dialog"
@@ -83,8 +84,13 @@ def main(job: dict[str, Any], report: dict[str, Any], folder: str) -> Steps:
     handling.click(dialog, "close")
     yield 100
     report["documents left"] = len(krita.documents())
-    document.exportImage(f"{folder}/last.png", InfoObject())
     yield from handling.close(document)
+    yield from handling.until(lambda: not any(enabled(tasks)), "entries that are disabled", 20)
+
+
+def enabled(tasks: list[str]) -> list[bool]:
+    """Which entries can be used."""
+    return [bool(Krita.instance().action(f"dinplug_{task}").isEnabled()) for task in tasks]
 
 
 def choose(document: Any, layer: Any) -> Steps:

@@ -169,13 +169,8 @@ def killed(job: dict[str, Any], found: dict[str, Any], _folder: str) -> Steps:
 
 
 def closed(job: dict[str, Any], found: dict[str, Any], _folder: str) -> Steps:
-    document = yield from photo(job, "large")
     other = yield from photo(job, "small")
-    Krita.instance().setActiveDocument(document)
-    yield from handling.until(
-        lambda: Krita.instance().activeDocument() == document, "the first document"
-    )
-    yield 100
+    document = yield from photo(job, "large")
     dialog = yield from without_preview("dehaze")
     handling.click(dialog, "restore")
     yield from in_the_middle(dialog)
