@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .client import Client, WorkerError
 from .launch import LaunchError
 from .protocol import ProtocolError
+from .wording import no_room_words
 
 if TYPE_CHECKING:
     import mmap
@@ -93,14 +94,13 @@ class Session:
             client.ask("tasks", self._choices, self._failed)
             fields = self.hand_over(client)
             self.size = {side: fields[side] for side in ("width", "height")}
-            client.ask("open", self._opened, self._failed, **fields)
+            client.ask("open", self._opened, self._not_opened, **fields)
         except WorkerError as error:
             self._give_up(error)
         except (LaunchError, ProtocolError) as error:
             self._give_up(WorkerError("setup", str(error)))
         except OSError as error:
-            said = f"there is no room to hand over the picture ({error.strerror or error})"
-            self._give_up(WorkerError("setup", said))
+            self._give_up(WorkerError("setup", no_room_words(error)))
 
     def want(self, wish: Wish) -> None:
         """Ask for something in place of what was wanted before."""
@@ -165,6 +165,11 @@ class Session:
         if result["notes"]:
             self.listener.on_notes(result["notes"])
         self._ask()
+
+    def _not_opened(self, error: WorkerError) -> None:
+        """Begin anew with the next wish: a worker without the picture is no use."""
+        if self.client is not None:
+            self._give_up(error)
 
     def _progress(self, progress: Message) -> None:
         self.listener.on_progress(progress)

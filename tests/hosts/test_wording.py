@@ -4,7 +4,13 @@ from typing import Any
 
 import pytest
 
-from dinplug.hosts.wording import description_words, progress_words, size_words, time_words
+from dinplug.hosts.wording import (
+    description_words,
+    no_room_words,
+    progress_words,
+    size_words,
+    time_words,
+)
 
 
 @pytest.mark.parametrize(
@@ -39,3 +45,8 @@ def test_description() -> None:
     assert description_words(told) == "Model m on d"
     told.update(memory=420_000_000, seconds=12.0)
     assert description_words(told) == "Model m on d; 420 MB of memory, about 12 s"
+
+
+def test_no_room() -> None:
+    words = no_room_words(OSError(28, "No space left on device"))
+    assert words == "there is no room to hand over the picture (No space left on device)"

@@ -56,8 +56,19 @@ def test_enlarging_shows_a_new_image(seen: dict[str, Any]) -> None:
 
 def test_what_was_chosen_is_remembered(seen: dict[str, Any]) -> None:
     assert re.search(r"\(strength 0?\.50*\)", seen["remembered"])
+    assert '(model "din-dehaze-small")' in seen["remembered"]
 
 
-def test_there_are_screenshots(seen: dict[str, Any], artefacts: Path) -> None:
-    for name in ("preview", "moved", "strength", "result", "running", "cancelled", "enlarge"):
-        assert (artefacts / f"gimp-{name}.png").stat().st_size > 10000
+def test_a_dialog_without_a_worker_stays(seen: dict[str, Any]) -> None:
+    assert seen["dialog after trouble"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    ["preview", "moved", "strength", "result", "running", "cancelled", "trouble", "enlarge"],
+)
+def test_there_are_screenshots(name: str, seen: dict[str, Any], artefacts: Path) -> None:
+    assert seen
+    with Image.open(artefacts / f"gimp-{name}.png") as screen:
+        # A screen with nothing on it is of one colour.
+        assert len(set(screen.convert("L").tobytes())) > 20

@@ -149,6 +149,7 @@ def two_at_once(gimp: Gimp) -> dict[str, object]:
     wait_for_preview(second, "second")
     xdotool("windowraise", first)
     press(first, "alt+t", "ctrl+a", "0", "period", "5", "Tab")
+    press(first, "alt+m", "Down")
     look("strength", first)
     for dialog in (second, first):
         press(dialog, "alt+o")
@@ -188,6 +189,22 @@ def cancel(gimp: Gimp) -> dict[str, object]:
     return {"dialog after cancel": is_there, "title after cancel": gimp.title}
 
 
+def trouble(gimp: Gimp) -> dict[str, object]:
+    """A dialog whose worker cannot be started says so, and stays after OK."""
+    record = SETTINGS / "plug-ins" / "dinplug" / "dinplug.json"
+    kept = record.read_text()
+    record.write_text(json.dumps({**json.loads(kept), "python": "/nowhere/python"}))
+    dialog = gimp.open_dialog("dinplug-dehaze", 0)
+    press(dialog, "alt+o")
+    time.sleep(1)
+    look("trouble", dialog)
+    is_there = dialog in windows(DIALOG)
+    press(dialog, "Escape")
+    wait_until_closed(dialog)
+    record.write_text(kept)
+    return {"dialog after trouble": is_there}
+
+
 def enlarge(gimp: Gimp) -> dict[str, object]:
     """Enlarging opens a new image."""
     dialog = gimp.open_dialog("dinplug-sr", 1)
@@ -203,6 +220,7 @@ def main() -> None:
     report = two_at_once(gimp)
     undo_and_redo(gimp)
     report.update(cancel(gimp))
+    report.update(trouble(gimp))
     report.update(enlarge(gimp))
     Path(REPORT).write_text(json.dumps(report), "utf-8")
     gimp.process.kill()
