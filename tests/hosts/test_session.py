@@ -139,10 +139,27 @@ def test_stop_ends_a_run_and_tells_nobody(long_dialog: Dialog) -> None:
     dialog.session.want(wish(ensemble=True))
     dialog.until(lambda: any(0 < share < 1 for share in dialog.shares))
     dialog.session.stop()
+    shares = list(dialog.shares)
     dialog.until(lambda: not dialog.session.is_busy)
-    assert not dialog.results and not dialog.errors
+    assert not dialog.results and not dialog.errors and dialog.shares == shares
     dialog.session.want(wish())
     dialog.until(lambda: dialog.results)
+
+
+def test_a_result_that_crosses_stop_is_dropped(dialog: Dialog) -> None:
+    dialog.session.want(wish())
+    dialog.until(lambda: dialog.session.running)
+    client, running = dialog.session.client, dialog.session.running
+    assert client is not None and running is not None
+    answer = f'"id": {running[0]}, "answer": "result"'.encode()
+    end = time.monotonic() + 60
+    while answer not in b"".join(list(client.process.answers.queue)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    dialog.session.stop()
+    dialog.until(lambda: not dialog.session.is_busy)
+    assert not dialog.results and not dialog.errors
+    assert os.listdir(client.folder.path) == ["lock"]
 
 
 def test_a_killed_worker_is_told_of_once_and_replaced_for_the_next_wish(
