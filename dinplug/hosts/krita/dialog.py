@@ -40,6 +40,7 @@ if TYPE_CHECKING:
 _TICK_MS = 20
 _STEP_SECONDS = 0.01
 _SETTLE_MS = 150
+_COLUMN_WIDTH = 320
 
 
 class RestoreDialog(QtWidgets.QDialog):
@@ -101,14 +102,17 @@ class RestoreDialog(QtWidgets.QDialog):
         close.setObjectName("close")
         for button in (self.cancel, close):
             button.setAutoDefault(False)
-        side = QtWidgets.QVBoxLayout()
+        column = QtWidgets.QWidget()
+        column.setFixedWidth(_COLUMN_WIDTH)
+        side = QtWidgets.QVBoxLayout(column)
+        side.setContentsMargins(0, 0, 0, 0)
         side.addWidget(self.form)
         side.addWidget(self.preview_box)
         side.addStretch(1)
         side.addWidget(self.about)
         top = QtWidgets.QHBoxLayout()
         top.addWidget(self.preview, 1)
-        top.addLayout(side)
+        top.addWidget(column)
         run = QtWidgets.QHBoxLayout()
         run.addWidget(self.bar, 1)
         run.addWidget(self.cancel)
@@ -121,7 +125,6 @@ class RestoreDialog(QtWidgets.QDialog):
         rows.addWidget(self.message)
         rows.addLayout(run)
         rows.addLayout(buttons)
-        self.form.setMinimumWidth(280)
         self.form.changed.connect(lambda: self.settling.start(_SETTLE_MS))
         self.preview_box.clicked.connect(lambda _: self._soon(self._refresh))
         self.preview.dragged.connect(lambda x, y: self._soon(lambda: self._drag(x, y)))
@@ -195,6 +198,7 @@ class RestoreDialog(QtWidgets.QDialog):
     def _finish(self) -> None:
         """What ran came to its end."""
         done, self.steps, self.doing = self.doing, None, ""
+        self.status.setText("")
         if done == "restoring":
             self.accept()
         elif self.restores_next:
@@ -280,8 +284,9 @@ class RestoreDialog(QtWidgets.QDialog):
 
     def _prepare(self) -> Generator[bool, None, None]:
         """Start the worker, give it the picture, hear about the model, and compare."""
+        self.status.setText(f"{self.task['title']}: preparing")
         self._show_before(self.source.look())
-        client = yield from self.worker.connected()
+        yield from self.worker.connected()
         if not self.has_lists:
             found = yield from self.worker.ask("tasks")
             (mine,) = [task for task in found["tasks"] if task["id"] == self.task["id"]]
@@ -293,7 +298,6 @@ class RestoreDialog(QtWidgets.QDialog):
         self.scale = about["scale"]
         self._show_about(about)
         self._show_before(picture.look)
-        del client
         if self.preview_box.isChecked():
             self.doing = "comparing"
             yield from self._compare()

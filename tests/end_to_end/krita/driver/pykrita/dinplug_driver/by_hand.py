@@ -39,7 +39,7 @@ def main(job: dict[str, Any], report: dict[str, Any], _folder: str) -> Steps:
     dialog = yield from handling.until(
         lambda: next(iter(handling.dialogs(f"dinplug_{job['task']}")), None), "the dialog"
     )
-    dialog.move(480, 180)
+    dialog.move(445, 300)
     yield 300
     screenshot(job, "opened")
     preview = handling.part(dialog, "preview")
