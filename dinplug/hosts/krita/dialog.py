@@ -19,15 +19,13 @@ from ..protocol import ProtocolError
 from ..session import Wish
 from ..wording import description_words, progress_words
 from . import remembered
+from .comparison import Comparison
 from .conversation import Conversation
 from .form import Form
 from .layers import LayerError
 from .message import MessagePanel
-from .preview import Preview
-from .qt import QtCore, QtGui, QtWidgets
+from .qt import QtCore, QtWidgets
 from .results import Mask, add_layer, open_document
-from .samples import swap_blue_and_red
-from .screen import Screen, visible_centre
 
 if TYPE_CHECKING:
     from collections.abc import Callable, Generator
@@ -35,7 +33,7 @@ if TYPE_CHECKING:
     from ..manifest import Manifest
     from ..protocol import Message
     from .conversation import Workers
-    from .layers import Look, Rectangle, Source
+    from .layers import Source
 
 _TICK_MS = 20
 _STEP_SECONDS = 0.01
@@ -51,7 +49,6 @@ class RestoreDialog(QtWidgets.QDialog):
         self.task, self.source = task, source
         self.worker = Conversation(workers, source)
         self.worker.on_progress = self._show_progress
-        self.look = source.look()
         self.doing = ""
         self.steps: Generator[bool, None, None] | None = None
         self.restores_next = False
@@ -60,11 +57,9 @@ class RestoreDialog(QtWidgets.QDialog):
         self.is_lost = False
         self.wishes: list[Callable[[], None]] = []
         self.has_lists = False
-        x, y = visible_centre(source.document)
-        self.centre = x - self.look.region[0], y - self.look.region[1]
-        self.screen: Screen | None = None
+        self.comparison = Comparison(source, makes_layer=task["result"] == "new-layer")
         self._build()
-        self.scale = float(self.form.values().get("scale", 1))
+        self.comparison.scale = float(self.form.values().get("scale", 1))
         self.timer = QtCore.QTimer(self)
         self.timer.timeout.connect(self._tick)
         self.settling = QtCore.QTimer(self)
@@ -79,7 +74,6 @@ class RestoreDialog(QtWidgets.QDialog):
         values, has_preview = remembered.from_text(self.task, settings)
         self.setObjectName(f"dinplug_{self.task['id']}")
         self.setWindowTitle(f"{self.task['title']} - {self.source.layer.name()}")
-        self.preview = Preview()
         self.form = Form(self.task, values)
         self.about = QtWidgets.QLabel("")
         self.about.setTextFormat(QtCore.Qt.TextFormat.PlainText)
@@ -111,7 +105,7 @@ class RestoreDialog(QtWidgets.QDialog):
         side.addStretch(1)
         side.addWidget(self.about)
         top = QtWidgets.QHBoxLayout()
-        top.addWidget(self.preview, 1)
+        top.addWidget(self.comparison.preview, 1)
         top.addWidget(column)
         run = QtWidgets.QHBoxLayout()
         run.addWidget(self.bar, 1)
@@ -127,8 +121,8 @@ class RestoreDialog(QtWidgets.QDialog):
         rows.addLayout(buttons)
         self.form.changed.connect(lambda: self.settling.start(_SETTLE_MS))
         self.preview_box.clicked.connect(lambda _: self._soon(self._refresh))
-        self.preview.dragged.connect(lambda x, y: self._soon(lambda: self._drag(x, y)))
-        self.preview.resized.connect(lambda: self.settling.start(_SETTLE_MS))
+        self.comparison.preview.dragged.connect(lambda x, y: self._soon(lambda: self._drag(x, y)))
+        self.comparison.preview.resized.connect(lambda: self.settling.start(_SETTLE_MS))
         self.cancel.clicked.connect(lambda: self._soon(self._stop))
         self.restore.clicked.connect(lambda: self._soon(self._begin_restore))
         close.clicked.connect(self.reject)
@@ -259,10 +253,7 @@ class RestoreDialog(QtWidgets.QDialog):
 
     def _drag(self, x: float, y: float) -> None:
         """Show a part further right and further down."""
-        self.centre = self.centre[0] + x / self.scale, self.centre[1] + y / self.scale
-        left, top, width, height = self.shown_part(self.look)
-        self.centre = left + width / 2, top + height / 2
-        self._show_before(self.look)
+        self.comparison.move(x, y)
         if self.doing == "" and self.preview_box.isChecked() and self.worker.picture is not None:
             self._run("comparing", self._compare())
 
@@ -275,9 +266,7 @@ class RestoreDialog(QtWidgets.QDialog):
         self.settling.stop()
         self._end_steps()
         self.worker.close()
-        if self.screen is not None:
-            self.screen.close()
-            self.screen = None
+        self.comparison.close()
         super().done(result)
 
     # The steps.
@@ -285,7 +274,7 @@ class RestoreDialog(QtWidgets.QDialog):
     def _prepare(self) -> Generator[bool, None, None]:
         """Start the worker, give it the picture, hear about the model, and compare."""
         self.status.setText(f"{self.task['title']}: preparing")
-        self._show_before(self.source.look())
+        self.comparison.show_before(self.source.look())
         yield from self.worker.connected()
         if not self.has_lists:
             found = yield from self.worker.ask("tasks")
@@ -295,9 +284,9 @@ class RestoreDialog(QtWidgets.QDialog):
         picture = yield from self.worker.opened()
         _, _, width, height = picture.look.region
         about = yield from self.worker.ask("describe", **self._order(), width=width, height=height)
-        self.scale = about["scale"]
+        self.comparison.scale = about["scale"]
         self._show_about(about)
-        self._show_before(picture.look)
+        self.comparison.show_before(picture.look)
         if self.preview_box.isChecked():
             self.doing = "comparing"
             yield from self._compare()
@@ -320,12 +309,12 @@ class RestoreDialog(QtWidgets.QDialog):
             with contextlib.closing(client.take_pixels(result)) as pixels:
                 samples = bytearray(pixels)
             if wish == self._wish():
-                self._show_after(picture.look, wish.region, samples, result)
+                self.comparison.show_after(wish.region, samples, result)
 
     def _restore(self) -> Generator[bool, None, None]:
         """Restore the layer as it is now, and put the result into Krita."""
         picture = yield from self.worker.opened()
-        makes_layer = self.task["result"] == "new-layer"
+        makes_layer = self.comparison.makes_layer
         mask = Mask(self.source.document)
         if makes_layer:
             mask.chosen(picture.look.region)  # a selection beside the layer is told of at once
@@ -339,7 +328,7 @@ class RestoreDialog(QtWidgets.QDialog):
 
     def _wish(self) -> Wish:
         """What a preview is to show now."""
-        return Wish("preview", self.form.values(), self.shown_part(self.look))
+        return Wish("preview", self.form.values(), self.comparison.part())
 
     def _order(self) -> Message:
         return {"task": self.task["id"], "parameters": self.form.values()}
@@ -367,54 +356,3 @@ class RestoreDialog(QtWidgets.QDialog):
         self.about.setText(
             f"{about['title']}\n{description_words(about)}\nLicence: {about['licence']}"
         )
-
-    def shown_part(self, look: Look) -> Rectangle:
-        """The part of the restored region that the preview has room for, about its centre."""
-        _, _, width, height = look.region
-        w = max(1, min(width, int(self.preview.width() / self.scale)))
-        h = max(1, min(height, int(self.preview.height() / self.scale)))
-        left = min(max(0, round(self.centre[0] - w / 2)), width - w)
-        top = min(max(0, round(self.centre[1] - h / 2)), height - h)
-        return left, top, w, h
-
-    def _show_before(self, look: Look) -> None:
-        """Show the layer as it is, without a result."""
-        self.look = look
-        self.preview.show_images(self._before(look, self.shown_part(look)), None)
-
-    def _before(self, look: Look, part: Rectangle) -> Any:
-        """An image of a part of the layer, of the size it has in the result."""
-        x, y, w, h = part
-        samples = self.source.read((look.region[0] + x, look.region[1] + y, w, h))
-        image = self._screen_for(look).image(samples, w, h)
-        if self.scale == 1:
-            return image
-        smooth = QtCore.Qt.TransformationMode.SmoothTransformation
-        aspect = QtCore.Qt.AspectRatioMode.IgnoreAspectRatio
-        size = QtCore.QSize(round(w * self.scale), round(h * self.scale))
-        return image.scaled(size, aspect, smooth)
-
-    def _show_after(self, look: Look, part: Rectangle, samples: bytearray, result: Message) -> None:
-        """Show a part of the result as the canvas will: above the layer, if it will be a layer."""
-        before = self._before(look, part)
-        swap_blue_and_red(samples, look.model, look.depth)
-        if self.task["result"] == "new-layer":
-            x, y, w, h = part
-            place = (look.region[0] + x, look.region[1] + y, w, h)
-            Mask(self.source.document).apply(samples, place, look)
-        after = self._screen_for(look).image(samples, result["width"], result["height"])
-        if self.task["result"] == "new-layer":
-            above, after = after, before.copy()
-            painter = QtGui.QPainter(after)
-            painter.drawImage(0, 0, above)
-            painter.end()
-        self.preview.show_images(before, after)
-
-    def _screen_for(self, look: Look) -> Screen:
-        """What makes images of the layer's samples."""
-        if self.screen is not None and self.screen.look[1:] != look[1:]:
-            self.screen.close()
-            self.screen = None
-        if self.screen is None:
-            self.screen = Screen(look)
-        return self.screen

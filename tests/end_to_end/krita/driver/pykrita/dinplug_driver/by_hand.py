@@ -61,11 +61,11 @@ def main(job: dict[str, Any], report: dict[str, Any], _folder: str) -> Steps:
     middle = QPoint(preview.width() // 2, preview.height() // 2)
     yield from drag(preview, middle, middle - QPoint(120, 0))
     report["divider"] = preview.share
-    start = dialog.shown_part(dialog.look)
+    start = dialog.comparison.part()
     corner = QPoint(preview.width() - 60, 60)
     yield from drag(preview, corner, corner + QPoint(-40, 30))
     yield from handling.until(lambda: preview.after is not None and dialog.doing == "", "a preview")
-    moved = dialog.shown_part(dialog.look)
+    moved = dialog.comparison.part()
     report["moved"] = [moved[0] - start[0], moved[1] - start[1]]
     yield 300
     screenshot(job, "compared")

@@ -243,11 +243,11 @@ def compared(job: dict[str, Any], found: dict[str, Any], _folder: str) -> Steps:
     if not handling.part(dialog, "has_preview").isChecked():
         handling.part(dialog, "has_preview").click()
     yield from handling.until(lambda: preview.after is not None and dialog.doing == "", "a preview")
-    first = dialog.shown_part(dialog.look)
+    first = dialog.comparison.part()
     start = QPoint(preview.width() // 4, preview.height() // 2)
     drag(preview, start, start - QPoint(60, 35))
     yield from handling.until(lambda: preview.after is not None and dialog.doing == "", "a preview")
-    x, y, w, h = dialog.shown_part(dialog.look)
+    x, y, w, h = dialog.comparison.part()
     found["moved"] = [x - first[0], y - first[1]]
     found["size"] = [w, h, preview.width(), preview.height()]
     middle = QPoint(preview.width() // 2, preview.height() // 2)
