@@ -17,13 +17,11 @@ from ..client import WorkerError
 from ..launch import LaunchError
 from ..protocol import ProtocolError
 from ..session import Wish
-from ..wording import description_words, progress_words
 from . import remembered
 from .comparison import Comparison
 from .conversation import Conversation
-from .form import Form
 from .layers import LayerError
-from .message import MessagePanel
+from .panel import Panel
 from .qt import QtCore, QtWidgets
 from .results import Mask, add_layer, open_document
 
@@ -38,7 +36,6 @@ if TYPE_CHECKING:
 _TICK_MS = 20
 _STEP_SECONDS = 0.01
 _SETTLE_MS = 150
-_COLUMN_WIDTH = 320
 
 
 class RestoreDialog(QtWidgets.QDialog):
@@ -48,7 +45,6 @@ class RestoreDialog(QtWidgets.QDialog):
         super().__init__(parent)
         self.task, self.source = task, source
         self.worker = Conversation(workers, source)
-        self.worker.on_progress = self._show_progress
         self.doing = ""
         self.steps: Generator[bool, None, None] | None = None
         self.restores_next = False
@@ -58,8 +54,8 @@ class RestoreDialog(QtWidgets.QDialog):
         self.wishes: list[Callable[[], None]] = []
         self.has_lists = False
         self.comparison = Comparison(source, makes_layer=task["result"] == "new-layer")
-        self._build()
-        self.comparison.scale = float(self.form.values().get("scale", 1))
+        self.panel = self._panel()
+        self.comparison.scale = float(self.panel.form.values().get("scale", 1))
         self.timer = QtCore.QTimer(self)
         self.timer.timeout.connect(self._tick)
         self.settling = QtCore.QTimer(self)
@@ -68,64 +64,23 @@ class RestoreDialog(QtWidgets.QDialog):
         self.timer.start(_TICK_MS)
         self._run("preparing", self._prepare())
 
-    def _build(self) -> None:
-        """Make what is seen."""
+    def _panel(self) -> Panel:
+        """Make what is seen, and connect it."""
         settings = Krita.instance().readSetting(remembered.GROUP, self.task["id"], "")
         values, has_preview = remembered.from_text(self.task, settings)
         self.setObjectName(f"dinplug_{self.task['id']}")
         self.setWindowTitle(f"{self.task['title']} - {self.source.layer.name()}")
-        self.form = Form(self.task, values)
-        self.about = QtWidgets.QLabel("")
-        self.about.setTextFormat(QtCore.Qt.TextFormat.PlainText)
-        self.about.setWordWrap(True)
-        self.preview_box = QtWidgets.QCheckBox("Preview")
-        self.preview_box.setObjectName("has_preview")
-        self.preview_box.setChecked(has_preview)
-        self.status = QtWidgets.QLabel("")
-        self.status.setObjectName("status")
-        self.bar = QtWidgets.QProgressBar()
-        self.bar.setTextVisible(False)
-        self.bar.setRange(0, 1000)
-        self.cancel = QtWidgets.QPushButton("Cancel")
-        self.cancel.setObjectName("cancel")
-        self.message = MessagePanel()
-        self.restore = QtWidgets.QPushButton("Restore")
-        self.restore.setObjectName("restore")
-        self.restore.setDefault(True)
-        close = QtWidgets.QPushButton("Close")
-        close.setObjectName("close")
-        for button in (self.cancel, close):
-            button.setAutoDefault(False)
-        column = QtWidgets.QWidget()
-        column.setFixedWidth(_COLUMN_WIDTH)
-        side = QtWidgets.QVBoxLayout(column)
-        side.setContentsMargins(0, 0, 0, 0)
-        side.addWidget(self.form)
-        side.addWidget(self.preview_box)
-        side.addStretch(1)
-        side.addWidget(self.about)
-        top = QtWidgets.QHBoxLayout()
-        top.addWidget(self.comparison.preview, 1)
-        top.addWidget(column)
-        run = QtWidgets.QHBoxLayout()
-        run.addWidget(self.bar, 1)
-        run.addWidget(self.cancel)
-        buttons = QtWidgets.QHBoxLayout()
-        buttons.addWidget(self.status, 1)
-        buttons.addWidget(close)
-        buttons.addWidget(self.restore)
-        rows = QtWidgets.QVBoxLayout(self)
-        rows.addLayout(top, 1)
-        rows.addWidget(self.message)
-        rows.addLayout(run)
-        rows.addLayout(buttons)
-        self.form.changed.connect(lambda: self.settling.start(_SETTLE_MS))
-        self.preview_box.clicked.connect(lambda _: self._soon(self._refresh))
+        panel = Panel(self.task, values, has_preview, self.comparison.preview)
+        QtWidgets.QVBoxLayout(self).addWidget(panel)
+        for signal in (panel.form.changed, self.comparison.preview.resized):
+            signal.connect(lambda: self.settling.start(_SETTLE_MS))
+        panel.preview_box.clicked.connect(lambda _: self._soon(self._refresh))
+        panel.cancel.clicked.connect(lambda: self._soon(self._stop))
+        panel.restore.clicked.connect(lambda: self._soon(self._begin_restore))
+        panel.close_button.clicked.connect(self.reject)
         self.comparison.preview.dragged.connect(lambda x, y: self._soon(lambda: self._drag(x, y)))
-        self.comparison.preview.resized.connect(lambda: self.settling.start(_SETTLE_MS))
-        self.cancel.clicked.connect(lambda: self._soon(self._stop))
-        self.restore.clicked.connect(lambda: self._soon(self._begin_restore))
-        close.clicked.connect(self.reject)
+        self.worker.on_progress = panel.show_progress
+        return panel
 
     # What runs.
 
@@ -133,8 +88,8 @@ class RestoreDialog(QtWidgets.QDialog):
         """Begin something; what ran before is cancelled."""
         self._end_steps()
         self.doing, self.steps = doing, steps
-        self.message.hide()
-        self.status.setText("")
+        self.panel.message.hide()
+        self.panel.status.setText("")
         self._show_state()
 
     def _end_steps(self) -> None:
@@ -192,7 +147,7 @@ class RestoreDialog(QtWidgets.QDialog):
     def _finish(self) -> None:
         """What ran came to its end."""
         done, self.steps, self.doing = self.doing, None, ""
-        self.status.setText("")
+        self.panel.status.setText("")
         if done == "restoring":
             self.accept()
         elif self.restores_next:
@@ -205,7 +160,7 @@ class RestoreDialog(QtWidgets.QDialog):
         self.restores_next = False
         self._end_steps()
         self._show_state()
-        self.message.say(sentence, detail)
+        self.panel.message.say(sentence, detail)
 
     def _lose_document(self) -> None:
         """The document is closed: stop, and tell if something was to be added to it."""
@@ -216,13 +171,15 @@ class RestoreDialog(QtWidgets.QDialog):
             self.reject()
             return
         self._show_state()
-        self.message.say("the picture was closed in the meantime: nothing was added")
+        self.panel.message.say("the picture was closed in the meantime: nothing was added")
 
     # What the user does.
 
     def _begin_restore(self) -> None:
         """Restore, once a preview that runs has computed what is needed for that anyway."""
-        parameters = remembered.as_text(self.form.values(), self.preview_box.isChecked())
+        parameters = remembered.as_text(
+            self.panel.form.values(), self.panel.preview_box.isChecked()
+        )
         Krita.instance().writeSetting(remembered.GROUP, self.task["id"], parameters)
         self.settling.stop()
         serves = self.asked is not None and self._wish().shares_work_with(self.asked)
@@ -236,17 +193,17 @@ class RestoreDialog(QtWidgets.QDialog):
     def _stop(self) -> None:
         """Cancel what runs."""
         if self.doing != "restoring" and not self.restores_next:
-            self.preview_box.setChecked(False)
+            self.panel.preview_box.setChecked(False)
         self.restores_next = False
         self._end_steps()
         self._show_state()
-        self.status.setText("Cancelled.")
+        self.panel.status.setText("Cancelled.")
 
     def _refresh(self) -> None:
         """Show what present parameters make of the picture, or stop showing it."""
         if self.doing in ("preparing", "restoring") or self.restores_next:
             return  # that takes the parameters of the time, or they cannot have changed
-        goes_on = self.doing == "comparing" and self.preview_box.isChecked()
+        goes_on = self.doing == "comparing" and self.panel.preview_box.isChecked()
         if goes_on and self.asked is not None and self._wish().shares_work_with(self.asked):
             return  # what the network computes serves the new parameters, too
         self._run("preparing", self._prepare())
@@ -254,7 +211,8 @@ class RestoreDialog(QtWidgets.QDialog):
     def _drag(self, x: float, y: float) -> None:
         """Show a part further right and further down."""
         self.comparison.move(x, y)
-        if self.doing == "" and self.preview_box.isChecked() and self.worker.picture is not None:
+        shows_results = self.panel.preview_box.isChecked() and self.worker.picture is not None
+        if self.doing == "" and shows_results:
             self._run("comparing", self._compare())
 
     def done(self, result: int) -> None:
@@ -273,21 +231,21 @@ class RestoreDialog(QtWidgets.QDialog):
 
     def _prepare(self) -> Generator[bool, None, None]:
         """Start the worker, give it the picture, hear about the model, and compare."""
-        self.status.setText(f"{self.task['title']}: preparing")
+        self.panel.status.setText(f"{self.task['title']}: preparing")
         self.comparison.show_before(self.source.look())
         yield from self.worker.connected()
         if not self.has_lists:
             found = yield from self.worker.ask("tasks")
             (mine,) = [task for task in found["tasks"] if task["id"] == self.task["id"]]
-            self.form.offer(mine, found["devices"])
+            self.panel.form.offer(mine, found["devices"])
             self.has_lists = True
         picture = yield from self.worker.opened()
         _, _, width, height = picture.look.region
         about = yield from self.worker.ask("describe", **self._order(), width=width, height=height)
         self.comparison.scale = about["scale"]
-        self._show_about(about)
+        self.panel.show_about(about)
         self.comparison.show_before(picture.look)
-        if self.preview_box.isChecked():
+        if self.panel.preview_box.isChecked():
             self.doing = "comparing"
             yield from self._compare()
 
@@ -328,31 +286,12 @@ class RestoreDialog(QtWidgets.QDialog):
 
     def _wish(self) -> Wish:
         """What a preview is to show now."""
-        return Wish("preview", self.form.values(), self.comparison.part())
+        return Wish("preview", self.panel.form.values(), self.comparison.part())
 
     def _order(self) -> Message:
-        return {"task": self.task["id"], "parameters": self.form.values()}
-
-    # What is shown.
+        return {"task": self.task["id"], "parameters": self.panel.form.values()}
 
     def _show_state(self) -> None:
         """Enable what can be used now."""
         restores = self.doing == "restoring" or self.restores_next or self.is_lost
-        self.form.setEnabled(not restores)
-        self.preview_box.setEnabled(not restores)
-        self.restore.setEnabled(not restores)
-        self.cancel.setEnabled(self.doing != "")
-        self.bar.setRange(0, 0 if self.doing == "preparing" else 1000)
-        self.bar.setValue(0)
-
-    def _show_progress(self, progress: Message) -> None:
-        """Show how far the worker is."""
-        self.bar.setRange(0, 1000)
-        self.bar.setValue(round(progress["share"] * 1000))
-        self.status.setText(progress_words(self.task["title"], progress))
-
-    def _show_about(self, about: Message) -> None:
-        """Show which model it will be, and how long it takes if that is known."""
-        self.about.setText(
-            f"{about['title']}\n{description_words(about)}\nLicence: {about['licence']}"
-        )
+        self.panel.show_state(self.doing, can_change=not restores)

@@ -52,11 +52,11 @@ def main(job: dict[str, Any], report: dict[str, Any], _folder: str) -> Steps:
     yield from tool("key", "ctrl+a")
     yield from tool("type", "0.9")
     yield from tool("key", "Tab")
-    yield from handling.until(lambda: dialog.form.values()["strength"] == 0.9, "the strength")
+    yield from handling.until(lambda: dialog.panel.form.values()["strength"] == 0.9, "the strength")
     yield from handling.until(
         lambda: not dialog.settling.isActive() and dialog.doing == "", "another preview"
     )
-    report["strength"] = dialog.form.values()["strength"]
+    report["strength"] = dialog.panel.form.values()["strength"]
 
     middle = QPoint(preview.width() // 2, preview.height() // 2)
     yield from drag(preview, middle, middle - QPoint(120, 0))
