@@ -79,6 +79,7 @@ def test_strength_nothing_is_the_way_there_and_back(dtype: str, warm_client: Cli
     result = warm_client.call(
         "restore", picture=picture, task="dehaze", parameters={**MODEL, "strength": 0}
     )
+    warm_client.call("close", picture=picture)
     back = taken(warm_client, result)
     if dtype in ("uint32", "float64"):  # wider than the float32 that dinplug computes in
         white = np.iinfo(dtype).max if dtype == "uint32" else 1.0

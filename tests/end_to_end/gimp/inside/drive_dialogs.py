@@ -98,9 +98,11 @@ def open_dialog(procedure: str, photo: int) -> str:
 
 def look(name: str, dialog: str = "") -> list[tuple[float, int]]:
     """Take a screenshot; return how colourful the views of a dialog are, and what is in them."""
-    geometry = dict(
-        line.split("=") for line in xdotool("getwindowgeometry", "--shell", dialog).split()
-    ) if dialog else {}
+    geometry = (
+        dict(line.split("=") for line in xdotool("getwindowgeometry", "--shell", dialog).split())
+        if dialog
+        else {}
+    )
     file = Path(SCREENSHOTS, f"gimp-{name}.png")
     size = geometry.get("WIDTH", "100"), geometry.get("HEIGHT", "100")
     seen = subprocess.run(
