@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from .client import Client, WorkerError
 from .launch import LaunchError
 from .protocol import ProtocolError
+from .wording import no_room_words
 
 if TYPE_CHECKING:
     import mmap
@@ -78,6 +79,7 @@ class Session:
         self.size: Message | None = None
         self.wish: Wish | None = None
         self.running: tuple[int, Wish] | None = None
+        self.is_stopping = False
         self.described: Parameters | None = None
 
     @property
@@ -93,14 +95,13 @@ class Session:
             client.ask("tasks", self._choices, self._failed)
             fields = self.hand_over(client)
             self.size = {side: fields[side] for side in ("width", "height")}
-            client.ask("open", self._opened, self._failed, **fields)
+            client.ask("open", self._opened, self._not_opened, **fields)
         except WorkerError as error:
             self._give_up(error)
         except (LaunchError, ProtocolError) as error:
             self._give_up(WorkerError("setup", str(error)))
         except OSError as error:
-            said = f"there is no room to hand over the picture ({error.strerror or error})"
-            self._give_up(WorkerError("setup", said))
+            self._give_up(WorkerError("setup", no_room_words(error)))
 
     def want(self, wish: Wish) -> None:
         """Ask for something in place of what was wanted before."""
@@ -110,13 +111,12 @@ class Session:
         elif self.running is None:
             self._ask()
         elif not wish.shares_work_with(self.running[1]):
-            self.client.cancel(self.running[0])
+            self._cancel()
 
     def stop(self) -> None:
         """Want nothing any more; nobody is told."""
         self.wish = None
-        if self.client is not None and self.running is not None:
-            self.client.cancel(self.running[0])
+        self._cancel()
 
     def poll(self) -> None:
         """Hear what the worker has said since."""
@@ -134,6 +134,12 @@ class Session:
         self.picture = self.running = self.described = None
         if client is not None:
             client.close()
+
+    def _cancel(self) -> None:
+        """End what is under way, if anything is."""
+        if self.client is not None and self.running is not None:
+            self.is_stopping = True
+            self.client.cancel(self.running[0])
 
     def _ask(self) -> None:
         """Send the wish if the worker is ready for it; else that comes when it is."""
@@ -154,7 +160,7 @@ class Session:
             region=list(wish.region),
             **about,
         )
-        self.running = number, wish
+        self.running, self.is_stopping = (number, wish), False
 
     def _choices(self, result: Message) -> None:
         models = [task["models"] for task in result["tasks"] if task["id"] == self.task]
@@ -166,12 +172,22 @@ class Session:
             self.listener.on_notes(result["notes"])
         self._ask()
 
+    def _not_opened(self, error: WorkerError) -> None:
+        """Begin anew with the next wish: a worker without the picture is no use."""
+        if self.client is not None:
+            self._give_up(error)
+
     def _progress(self, progress: Message) -> None:
-        self.listener.on_progress(progress)
+        if not self.is_stopping:
+            self.listener.on_progress(progress)
 
     def _done(self, result: Message) -> None:
         assert self.client is not None and self.running is not None
         wish, self.running = self.running[1], None
+        if self.is_stopping:  # it was done just before it heard
+            self.client.folder.discard(result["pixels"])
+            self._ask()
+            return
         try:
             pixels = self.client.take_pixels(result)
         except (OSError, ProtocolError) as error:

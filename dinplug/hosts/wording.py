@@ -39,3 +39,8 @@ def description_words(description: Message) -> str:
 def size_words(size: int) -> str:
     """A number of bytes, like "1.2 GB"."""
     return f"{size / 1e9:.1f} GB" if size >= 1e9 else f"{max(1, round(size / 1e6))} MB"
+
+
+def no_room_words(error: OSError) -> str:
+    """What to say if a picture cannot be written for the worker."""
+    return f"there is no room to hand over the picture ({error.strerror or error})"

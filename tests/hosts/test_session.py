@@ -24,8 +24,15 @@ REGION = (4, 6, 20, 10)
 class Dialog:
     """Hears a session, and keeps what it hears."""
 
-    def __init__(self, launch: Launch, folder: Path, shape: PixelShape = SMALL) -> None:
+    def __init__(
+        self,
+        launch: Launch,
+        folder: Path,
+        shape: PixelShape = SMALL,
+        max_memory: int | None = None,
+    ) -> None:
         self.launch, self.folder, self.shape = launch, folder, shape
+        self.max_memory = max_memory
         self.samples = np.random.default_rng(0).integers(0, 256, shape.sample_bytes, np.uint8)
         self.choices: list[Any] = []
         self.notes: list[str] = []
@@ -36,7 +43,8 @@ class Dialog:
         self.session = Session("dehaze", self.start, self.hand_over, self)
 
     def start(self) -> Client:
-        return Client(self.launch, "test", "0.1.0", parent=str(self.folder))
+        parent = str(self.folder)
+        return Client(self.launch, "test", "0.1.0", parent=parent, max_memory=self.max_memory)
 
     def hand_over(self, client: Client) -> dict[str, Any]:
         return client.put_pixels(self.shape, self.samples)
@@ -131,10 +139,27 @@ def test_stop_ends_a_run_and_tells_nobody(long_dialog: Dialog) -> None:
     dialog.session.want(wish(ensemble=True))
     dialog.until(lambda: any(0 < share < 1 for share in dialog.shares))
     dialog.session.stop()
+    shares = list(dialog.shares)
     dialog.until(lambda: not dialog.session.is_busy)
-    assert not dialog.results and not dialog.errors
+    assert not dialog.results and not dialog.errors and dialog.shares == shares
     dialog.session.want(wish())
     dialog.until(lambda: dialog.results)
+
+
+def test_a_result_that_crosses_stop_is_dropped(dialog: Dialog) -> None:
+    dialog.session.want(wish())
+    dialog.until(lambda: dialog.session.running)
+    client, running = dialog.session.client, dialog.session.running
+    assert client is not None and running is not None
+    answer = f'"id": {running[0]}, "answer": "result"'.encode()
+    end = time.monotonic() + 60
+    while answer not in b"".join(list(client.process.answers.queue)):
+        assert time.monotonic() < end
+        time.sleep(0.05)
+    dialog.session.stop()
+    dialog.until(lambda: not dialog.session.is_busy)
+    assert not dialog.results and not dialog.errors
+    assert os.listdir(client.folder.path) == ["lock"]
 
 
 def test_a_killed_worker_is_told_of_once_and_replaced_for_the_next_wish(
@@ -160,6 +185,19 @@ def test_a_wish_that_cannot_be_met_says_so_and_the_next_one_is_met(dialog: Dialo
     dialog.session.want(wish())
     dialog.until(lambda: dialog.results)
     assert len(dialog.errors) == 1
+
+
+def test_a_picture_that_is_too_large_is_told_of_each_time(
+    tiny_models: Path, tmp_path: Path
+) -> None:
+    large = PixelShape(3000, 2000, 3, "uint8")
+    dialog = Dialog(worker_launch(tiny_models), tmp_path, large, max_memory=64 << 20)
+    for count in (1, 2):
+        dialog.session.want(wish())
+        dialog.until(lambda count=count: len(dialog.errors) == count)
+        assert not dialog.session.is_busy
+    assert {error.kind for error in dialog.errors} == {"photo"}
+    assert os.listdir(tmp_path) == []
 
 
 def test_a_worker_that_cannot_be_started_is_told_of(tmp_path: Path) -> None:

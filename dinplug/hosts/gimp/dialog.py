@@ -60,7 +60,7 @@ class Dialog:
     def run(self) -> Any:
         """Let the user choose; return the new layer or image, or None after Cancel."""
         self._show_scale()
-        self._idle("starting dinplug")
+        self._idle("Starting dinplug")
         self.session.open()
         timer = GLib.timeout_add(_POLL_MILLISECONDS, self._tick)
         try:
@@ -182,7 +182,7 @@ class Dialog:
     def _stop(self) -> None:
         """End the run that is under way."""
         self.session.stop()
-        self._idle("cancelled")
+        self._idle("Cancelled")
         self._quit()
 
     def _idle(self, words: str = "") -> None:
@@ -193,7 +193,7 @@ class Dialog:
             self._say(words)
 
     def _say(self, words: str) -> None:
-        self.status.set_text(words[:1].upper() + words[1:])
+        self.status.set_text(words)
 
     def on_choices(self, models: list[Message], devices: list[Message]) -> None:
         """Offer the models and devices there are."""

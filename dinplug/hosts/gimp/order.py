@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 from typing import TYPE_CHECKING, Any, NamedTuple
 
-from ..client import Client
+from ..client import Client, WorkerError
 from ..launch import recorded_launch
-from ..wording import progress_words
+from ..wording import no_room_words, progress_words
 from .introspection import Gimp
 from .refusal import RefusalError
 from .result import add_image, add_layer, layer_mask
@@ -70,7 +70,11 @@ def restore(order: Order, parameters: Parameters) -> Any:
         Gimp.progress_update(progress["share"])
 
     with order.start() as client:
-        opened = client.call("open", **source.hand_over(client))
+        try:
+            fields = source.hand_over(client)
+        except OSError as error:
+            raise WorkerError("setup", no_room_words(error)) from error
+        opened = client.call("open", **fields)
         for note in opened["notes"]:
             Gimp.message(note)
         result = client.call(

@@ -70,8 +70,7 @@ class Source(NamedTuple):
         if not image.is_valid() or not layer.is_valid() or layer.get_image() != image:
             raise RefusalError("the layer is not there any more: nothing was added")
         check_image(image)
-        size, form = (layer.get_width(), layer.get_height()), Babl.get_name(layer.get_format())
-        if size != self.shape[:2] or form != self.format:
+        if size_and_format(layer) != (*self.shape[:2], self.format):
             raise RefusalError("the layer was changed in the meantime: nothing was added")
 
     def hand_over(self, client: Client) -> Message:
@@ -150,7 +149,10 @@ def selection_in(image: Any, layer: Any, region: Sequence[int]) -> bytes | None:
 
 
 def buffer_as_seen(image: Any, layer: Any) -> Any:
-    """A layer's pixels with its non-destructive filters, which stay as they are."""
+    """A layer's pixels with its non-destructive filters, which stay as they are.
+
+    Raises RefusalError if they make another layer of it, larger or with alpha.
+    """
     if not layer.get_filters():
         return layer.get_buffer()
     workshop = Gimp.Image.new_with_precision(
@@ -162,9 +164,16 @@ def buffer_as_seen(image: Any, layer: Any) -> Any:
         copy = Gimp.Layer.new_from_drawable(layer, workshop)
         workshop.insert_layer(copy, None, 0)
         copy.merge_filters()
+        if size_and_format(copy) != size_and_format(layer):
+            raise RefusalError("a filter reaches beyond the layer: merge the layer's filters first")
         return copy.get_buffer().dup()
     finally:
         workshop.delete()
+
+
+def size_and_format(layer: Any) -> tuple[int, int, str]:
+    """What the pixels of a layer are like."""
+    return layer.get_width(), layer.get_height(), Babl.get_name(layer.get_format())
 
 
 def encoding_of(image: Any) -> str:

@@ -99,20 +99,27 @@ class Number(Control):
         return float(self.field.value())
 
     def set_value(self, value: float) -> None:
-        for part in (self.slider, self.field):
-            part.blockSignals(True)
-        self.field.setValue(value)
-        self.slider.setValue(round((value - self.least) / self.step))
-        for part in (self.slider, self.field):
-            part.blockSignals(False)
+        _show_quietly(self.field, value)
+        self._move_slider(value)
+
+    def _move_slider(self, value: float) -> None:
+        _show_quietly(self.slider, round((value - self.least) / self.step))
 
     def _follow_slider(self, steps: int) -> None:
-        self.set_value(self.least + steps * self.step)
+        _show_quietly(self.field, self.least + steps * self.step)
         self.changed.emit()
 
     def _follow_field(self, value: float) -> None:
-        self.set_value(value)
+        """The field itself stays as it is: someone is typing there."""
+        self._move_slider(value)
         self.changed.emit()
+
+
+def _show_quietly(part: Any, value: float) -> None:
+    """Show a value without telling of a change."""
+    part.blockSignals(True)
+    part.setValue(value)
+    part.blockSignals(False)
 
 
 class Switch(Control):

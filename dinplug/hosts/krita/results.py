@@ -69,7 +69,6 @@ def add_layer(
     # Only now: a layer's pixels that are set after it was added cannot be undone.
     source.check_place()
     source.layer.parentNode().addChildNode(node, source.layer)
-    source.document.refreshProjection()
 
 
 def open_document(source: Source, look: Look, result: Message, pixels: Any) -> Iterator[bool]:

@@ -19,6 +19,7 @@ SAID = {
     "mask": (CALLING, "a channel or mask is selected"),
     "enlarged_mask": (CALLING, "the layer has a mask"),
     "floating": (CALLING, "floating selection"),
+    "growing_filter": (CALLING, "a filter reaches beyond the layer"),
     "elsewhere": (CALLING, "the selection does not touch the layer"),
     "unknown_model": (CALLING, "no model is named 'no-such-model'"),
     "misspelt_device": (CALLING, "device is no name of a device"),

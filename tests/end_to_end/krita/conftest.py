@@ -2,6 +2,7 @@
 
 import json
 import os
+import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,14 @@ LIMIT = 500
 """Seconds a scenario may take; pytest's limit of a test is longer."""
 Report = dict[str, Any]
 RunKrita = Callable[..., Report]
+
+
+@pytest.fixture(scope="session")
+def krita_options() -> dict[str, list[str]]:
+    """The options of krita-env for each version of Krita."""
+    # Krita 5.2 lives in a Debian of its own, which has no libraries for our interpreter.
+    ours = str(Path(sys.executable).parents[1])
+    return {"5.1": [], "5.2": ["--trixie", "--venv", ours]}
 
 
 @pytest.fixture(scope="session")

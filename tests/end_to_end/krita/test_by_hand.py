@@ -26,5 +26,5 @@ def test_pointer_and_keyboard(run_krita: RunKrita, artefacts: Path, tmp_path: Pa
     assert report["undone"] == report["layers"][:1]
     for name in ("menu", "opened", "preview", "compared", "dialog", "restored"):
         with Image.open(artefacts / f"krita-{name}.png") as shot:
-            assert shot.width > 300 and len(set(shot.convert("L").getdata())) > 20
+            assert shot.width > 300 and len(shot.convert("L").getcolors() or ()) > 20
     assert "Traceback" not in report["stderr"]

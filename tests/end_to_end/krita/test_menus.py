@@ -1,7 +1,5 @@
 """Where Krita shows the entries, when they can be used, and what is refused."""
 
-from pathlib import Path
-
 import pytest
 
 from dinplug.hosts.manifest import load_manifest
@@ -25,12 +23,15 @@ REFUSALS = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module", params=[(), ("--trixie",)], ids=["krita-5.1", "krita-5.2"])
+@pytest.fixture(scope="module", params=["5.1", "5.2"])
 def report(
-    request: pytest.FixtureRequest, run_krita: RunKrita, tmp_path_factory: pytest.TempPathFactory
+    request: pytest.FixtureRequest,
+    run_krita: RunKrita,
+    krita_options: dict[str, list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
 ) -> Report:
-    folder: Path = tmp_path_factory.mktemp("menus")
-    return run_krita("menus", folder, {"tasks": TASKS}, *request.param)
+    folder = tmp_path_factory.mktemp("menus")
+    return run_krita("menus", folder, {"tasks": TASKS}, *krita_options[request.param])
 
 
 @pytest.mark.parametrize("task", TASKS)

@@ -90,26 +90,53 @@ CASES = {
 }  # fmt: skip
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("cases")
+KRITAS = {
+    "5.1": list(CASES),
+    "5.2": ["sr-U8", "derain-U8", "dehaze-U16", "deblur-F32", "half", "grey-U16", "soft-U16"],
+}
+"""The versions, and which cases each does."""
+
+
+@dataclass(frozen=True)
+class Run:
+    """What one Krita did: its report, and the folder of its pixels."""
+
+    report: Report
+    folder: Path
 
 
 @pytest.fixture(scope="module")
-def report(run_krita: RunKrita, folder: Path) -> Report:
-    """All cases, done by one Krita."""
+def run(
+    request: pytest.FixtureRequest,
+    run_krita: RunKrita,
+    krita_options: dict[str, list[str]],
+    tmp_path_factory: pytest.TempPathFactory,
+) -> Run:
+    """All cases of a version, done by one Krita."""
+    folder = tmp_path_factory.mktemp("cases")
     job = {}
-    for name, case in CASES.items():
+    for name in KRITAS[request.param]:
+        case = CASES[name]
         samples = pictures.picture(case.layer[1], case.channels, WIDTH, HEIGHT, case.alpha)
         (folder / f"{name}.pixels").write_bytes(pictures.swapped(samples).tobytes())
-        document = case.document or case.layer
         job[name] = {
             **asdict(case),
-            "document": document,
+            "document": case.document or case.layer,
             "parameters": case.wish,
             "pixels": f"{name}.pixels",
         }
-    return run_krita("cases", folder, {"cases": job})
+    return Run(run_krita("cases", folder, {"cases": job}, *krita_options[request.param]), folder)
+
+
+def each(*, enlarged: bool | None = None) -> pytest.MarkDecorator:
+    """Every case of every version: all, or those that make a document, or those that do not."""
+    pairs = [
+        (version, name)
+        for version, names in KRITAS.items()
+        for name in names
+        if enlarged in (None, CASES[name].task == "sr")
+    ]
+    return pytest.mark.parametrize(("run", "name"), pairs, indirect=["run"], scope="module")
 
 
 def samples_of(name: str, what: str, folder: Path) -> pictures.Samples:
@@ -123,11 +150,9 @@ def samples_of(name: str, what: str, folder: Path) -> pictures.Samples:
     return pictures.read(path, case.layer[1], case.channels, (width, height))
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_result_is_that_of_the_command_line(
-    name: str, report: Report, folder: Path, tmp_path: Path
-) -> None:
-    case, told = CASES[name], report[name]
+@each()
+def test_the_result_is_that_of_the_command_line(run: Run, name: str, tmp_path: Path) -> None:
+    case, told, folder = CASES[name], run.report[name], run.folder
     assert not told["problem"]
     source, result = (samples_of(name, what, folder) for what in ("source", "result"))
     assert told["source_kept"]
@@ -149,22 +174,22 @@ def test_the_result_is_that_of_the_command_line(
     assert case.task == "sr" or not np.array_equal(result[chosen], source[chosen])
 
 
-@pytest.mark.parametrize("name", [n for n, case in CASES.items() if case.task != "sr"])
-def test_it_is_a_layer_above_in_one_step_of_undo(name: str, report: Report, folder: Path) -> None:
-    case, told = CASES[name], report[name]
+@each(enlarged=False)
+def test_it_is_a_layer_above_in_one_step_of_undo(run: Run, name: str) -> None:
+    case, told = CASES[name], run.report[name]
     title = {"deblur": "Deblur", "derain": "Derain", "dehaze": "Dehaze"}[case.task]
     layer = told["layer"]
     assert layer["name"] == f"{title} (din-{case.task}-small)"
     assert (layer["model"], layer["depth"], layer["profile"]) == case.layer
     assert told["is_above"] and told["active"] == layer["name"]
     assert told["undone"]
-    redone, result = (folder / f"{name}.{what}" for what in ("redone", "result"))
+    redone, result = (run.folder / f"{name}.{what}" for what in ("redone", "result"))
     assert redone.read_bytes() == result.read_bytes()
 
 
-@pytest.mark.parametrize("name", [n for n, case in CASES.items() if case.task == "sr"])
-def test_super_resolution_opens_a_document(name: str, report: Report) -> None:
-    case, told = CASES[name], report[name]
+@each(enlarged=True)
+def test_super_resolution_opens_a_document(run: Run, name: str) -> None:
+    case, told = CASES[name], run.report[name]
     new, scale = told["new"], case.wish["scale"]
     assert new["size"] == [side * scale for side in case.canvas]
     assert (new["model"], new["depth"], new["profile"]) == case.layer
@@ -174,15 +199,13 @@ def test_super_resolution_opens_a_document(name: str, report: Report) -> None:
     assert told["kept"]
 
 
-@pytest.mark.parametrize("name", CASES)
-def test_the_preview_is_what_the_canvas_shows_afterwards(
-    name: str, report: Report, folder: Path
-) -> None:
+@each()
+def test_the_preview_is_what_the_canvas_shows_afterwards(run: Run, name: str) -> None:
     case = CASES[name]
-    width, height = report[name]["preview"]
+    width, height = run.report[name]["preview"]
     assert width > 50 and height > 40
     preview, final = (
-        np.frombuffer((folder / f"{name}.{what}").read_bytes(), np.uint8).astype(float)
+        np.frombuffer((run.folder / f"{name}.{what}").read_bytes(), np.uint8).astype(float)
         for what in ("preview", "final")
     )
     preview, final = (shown.reshape(height, width, 4) for shown in (preview, final))

@@ -1,7 +1,7 @@
 """Drives GIMP's window by keyboard and pointer: run beside GIMP, on the same display.
 
-`python3 -m ... OUTER_PYTHON SCREENSHOTS FIRST_PHOTO SECOND_PHOTO`: OUTER_PYTHON has Pillow, which
-takes the screenshots. It prints what it sees as JSON lines.
+`python3 -m ... REPORT OUTER_PYTHON SCREENSHOTS FIRST_PHOTO SECOND_PHOTO`: OUTER_PYTHON has Pillow,
+which takes the screenshots. What is seen goes to the file REPORT.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import NoReturn
 
-OUTER_PYTHON, SCREENSHOTS, *PHOTOS = sys.argv[1:]
+REPORT, OUTER_PYTHON, SCREENSHOTS, *PHOTOS = sys.argv[1:]
 SETTINGS = Path(os.environ["GIMP3_DIRECTORY"])
 PATIENCE = 120.0
 DIALOG = "^dinplug: "
@@ -33,11 +33,6 @@ for left in (0, width // 2):
     part = screen.crop((left + 24, 50, left + width // 2 - 24, min(height, 360)))
     print(ImageStat.Stat(part.convert("HSV")).mean[1], zlib.crc32(part.tobytes()))
 """
-
-
-def say(**what: object) -> None:
-    """Tell the test what is seen."""
-    print(json.dumps(what), flush=True)
 
 
 def fail(why: str) -> NoReturn:
@@ -76,35 +71,11 @@ def press(window: str, *keys: str) -> None:
     xdotool("key", "--delay", 60, *keys)
 
 
-def main_window() -> str:
-    """GIMP's own window, known by the photo it showed first."""
-    return shown[0]
-
-
-def wait_for_title(pattern: str) -> None:
-    """Wait until GIMP's window shows an image of which its title says so."""
-    wait_until(lambda: re.search(pattern, title(main_window())), f"the title is {pattern}")
-
-
-def open_dialog(procedure: str, photo: int) -> str:
-    """Show an image, start a filter on it, and return its dialog."""
-    there = set(windows(DIALOG))
-    press(main_window(), f"alt+{photo + 1}")
-    wait_for_title(rf"\[{Path(PHOTOS[photo]).stem}\]")
-    press(main_window(), KEYS[procedure])
-    wait_until(lambda: set(windows(DIALOG)) - there, "there is a dialog")
-    return (set(windows(DIALOG)) - there).pop()
-
-
 def look(name: str, dialog: str = "") -> list[tuple[float, int]]:
     """Take a screenshot; return how colourful the views of a dialog are, and what is in them."""
-    geometry = (
-        dict(line.split("=") for line in xdotool("getwindowgeometry", "--shell", dialog).split())
-        if dialog
-        else {}
-    )
-    file = Path(SCREENSHOTS, f"gimp-{name}.png")
-    size = geometry.get("WIDTH", "100"), geometry.get("HEIGHT", "100")
+    lines = xdotool("getwindowgeometry", "--shell", dialog).split() if dialog else []
+    geometry = {"WIDTH": "100", "HEIGHT": "100", **dict(line.split("=") for line in lines)}
+    file, size = Path(SCREENSHOTS, f"gimp-{name}.png"), (geometry["WIDTH"], geometry["HEIGHT"])
     seen = subprocess.run(
         [OUTER_PYTHON, "-c", LOOK, os.environ["DISPLAY"], file, *size],
         capture_output=True, text=True, check=True,
@@ -124,70 +95,136 @@ def wait_for_preview(dialog: str, name: str) -> list[tuple[float, int]]:
     return views
 
 
-def is_gone(window: str) -> bool:
-    return window not in windows(".")
+def wait_until_closed(window: str) -> None:
+    wait_until(lambda: window not in windows("."), "the dialog is closed")
 
 
-(SETTINGS / "shortcutsrc").write_text(
-    '(file-version 1)\n(action "dinplug-dehaze" "<Primary><Shift>F9")\n'
-    '(action "dinplug-sr" "<Primary><Shift>F10")\n'
-)
-with (SETTINGS / "gimprc").open("a") as settings:
-    settings.write("(color-profile-policy keep)\n")
-gimp = subprocess.Popen(["gimp-3.0", "-s", "-f", "-d", *PHOTOS])
-stems = "|".join(Path(photo).stem for photo in PHOTOS)
-shown: list[str] = []
-wait_until(lambda: shown or shown.extend(windows(rf"\[({stems})\]")), "GIMP shows a photo")
-wait_for_title(rf"\[{Path(PHOTOS[1]).stem}\]")
+class Gimp:
+    """GIMP with the photos open, in one window."""
 
-# Two dialogs at once, the first with a preview that is moved, and half the strength.
-first = open_dialog("dinplug-dehaze", 0)
-views = wait_for_preview(first, "preview")
-xdotool("mousemove", "--window", first, 180, 200, "click", 1)
-press(first, "Right", "Right")
-moved = wait_for_preview(first, "moved")
-say(moved=[old[1] != new[1] for old, new in zip(views, moved)])
-second = open_dialog("dinplug-dehaze", 1)
-say(dialogs=len(windows(DIALOG)))
-wait_for_preview(second, "second")
-xdotool("windowraise", first)
-press(first, "alt+t", "ctrl+a", "0", "period", "5", "Tab")
-look("strength", first)
-for dialog in (second, first):
+    def __init__(self) -> None:
+        (SETTINGS / "shortcutsrc").write_text(
+            '(file-version 1)\n(action "dinplug-dehaze" "<Primary><Shift>F9")\n'
+            '(action "dinplug-sr" "<Primary><Shift>F10")\n'
+        )
+        with (SETTINGS / "gimprc").open("a") as settings:
+            settings.write("(color-profile-policy keep)\n")
+        self.process = subprocess.Popen(["gimp-3.0", "-s", "-f", "-d", *PHOTOS])
+        names = "|".join(Path(photo).stem for photo in PHOTOS)
+        wait_until(lambda: windows(rf"\[({names})\]"), "GIMP shows a photo")
+        self.window = windows(rf"\[({names})\]")[0]
+        self.wait_for_title(rf"\[{Path(PHOTOS[-1]).stem}\]")
+
+    @property
+    def title(self) -> str:
+        return title(self.window)
+
+    def wait_for_title(self, pattern: str) -> None:
+        """Wait until the image that is shown is one of which the title says so."""
+        wait_until(lambda: re.search(pattern, self.title), f"the title is {pattern}")
+
+    def show(self, photo: int, what: str = "") -> None:
+        """Show an image, and wait until its title says `what`."""
+        press(self.window, f"alt+{photo + 1}")
+        self.wait_for_title(rf"\[{Path(PHOTOS[photo]).stem}\].*{what}")
+
+    def open_dialog(self, procedure: str, photo: int) -> str:
+        """Start a filter on an image, and return its dialog."""
+        there = set(windows(DIALOG))
+        self.show(photo)
+        press(self.window, KEYS[procedure])
+        wait_until(lambda: set(windows(DIALOG)) - there, "there is a dialog")
+        return (set(windows(DIALOG)) - there).pop()
+
+
+def two_at_once(gimp: Gimp) -> dict[str, object]:
+    """Two dialogs side by side; in the first the preview is moved, and the strength halved."""
+    first = gimp.open_dialog("dinplug-dehaze", 0)
+    views = wait_for_preview(first, "preview")
+    xdotool("mousemove", "--window", first, 180, 200, "click", 1)
+    press(first, "Right", "Right")
+    moved = wait_for_preview(first, "moved")
+    second = gimp.open_dialog("dinplug-dehaze", 1)
+    dialogs = len(windows(DIALOG))
+    wait_for_preview(second, "second")
+    xdotool("windowraise", first)
+    press(first, "alt+t", "ctrl+a", "0", "period", "5", "Tab")
+    press(first, "alt+m", "Down")
+    look("strength", first)
+    for dialog in (second, first):
+        press(dialog, "alt+o")
+        wait_until_closed(dialog)
+    for photo in range(len(PHOTOS)):
+        gimp.show(photo, "2 layers")
+    look("result")
+    settings = SETTINGS / "plug-in-settings" / "GimpProcedureConfigRun-dinplug-dehaze.last"
+    return {
+        "moved": [views[side][1] != moved[side][1] for side in (0, 1)],
+        "dialogs": dialogs,
+        "remembered": settings.read_text(),
+    }
+
+
+def undo_and_redo(gimp: Gimp) -> None:
+    """One step back, and forth."""
+    press(gimp.window, "ctrl+z")
+    gimp.wait_for_title("1 layer")
+    press(gimp.window, "ctrl+y")
+    gimp.wait_for_title("2 layers")
+
+
+def cancel(gimp: Gimp) -> dict[str, object]:
+    """Cancel in mid-run comes back to the dialog, and Escape leaves it."""
+    dialog = gimp.open_dialog("dinplug-dehaze", 0)
+    wait_for_preview(dialog, "again")
+    press(dialog, "alt+a", "alt+o")
+    time.sleep(4)
+    look("running", dialog)
+    press(dialog, "alt+c")
+    time.sleep(1)
+    look("cancelled", dialog)
+    is_there = dialog in windows(DIALOG)
+    press(dialog, "Escape")
+    wait_until_closed(dialog)
+    return {"dialog after cancel": is_there, "title after cancel": gimp.title}
+
+
+def trouble(gimp: Gimp) -> dict[str, object]:
+    """A dialog whose worker cannot be started says so, and stays after OK."""
+    record = SETTINGS / "plug-ins" / "dinplug" / "dinplug.json"
+    kept = record.read_text()
+    record.write_text(json.dumps({**json.loads(kept), "python": "/nowhere/python"}))
+    dialog = gimp.open_dialog("dinplug-dehaze", 0)
     press(dialog, "alt+o")
-    wait_until(lambda: is_gone(dialog), "it has restored")
-saved = "GimpProcedureConfigRun-dinplug-dehaze.last"
-say(remembered=(SETTINGS / "plug-in-settings" / saved).read_text())
-for number, photo in enumerate(PHOTOS):
-    press(main_window(), f"alt+{number + 1}")
-    wait_for_title(rf"\[{Path(photo).stem}\].*2 layers")
-look("result")
+    time.sleep(1)
+    look("trouble", dialog)
+    is_there = dialog in windows(DIALOG)
+    press(dialog, "Escape")
+    wait_until_closed(dialog)
+    record.write_text(kept)
+    return {"dialog after trouble": is_there}
 
-# One step of undo, and back.
-press(main_window(), "ctrl+z")
-wait_for_title("1 layer")
-press(main_window(), "ctrl+y")
-wait_for_title("2 layers")
 
-# Cancel in mid-run comes back to the dialog, and Escape leaves it.
-dialog = open_dialog("dinplug-dehaze", 0)
-wait_for_preview(dialog, "again")
-press(dialog, "alt+a")
-press(dialog, "alt+o")
-time.sleep(4)
-look("running", dialog)
-press(dialog, "alt+c")
-time.sleep(1)
-look("cancelled", dialog)
-say(after_cancel=not is_gone(dialog))
-press(dialog, "Escape")
-wait_until(lambda: is_gone(dialog), "the dialog is closed")
-say(title_after_cancel=title(main_window()))
+def enlarge(gimp: Gimp) -> dict[str, object]:
+    """Enlarging opens a new image."""
+    dialog = gimp.open_dialog("dinplug-sr", 1)
+    wait_for_preview(dialog, "enlarge")
+    press(dialog, "alt+o")
+    gimp.wait_for_title(r"\[Untitled\].*1 layer")
+    return {"enlarged": gimp.title}
 
-# Enlarging opens a new image.
-dialog = open_dialog("dinplug-sr", 1)
-wait_for_preview(dialog, "enlarge")
-press(dialog, "alt+o")
-wait_for_title(r"\[Untitled\].*1 layer")
-say(enlarged=title(main_window()))
-gimp.kill()
+
+def main() -> None:
+    """Do all of it."""
+    gimp = Gimp()
+    report = two_at_once(gimp)
+    undo_and_redo(gimp)
+    report.update(cancel(gimp))
+    report.update(trouble(gimp))
+    report.update(enlarge(gimp))
+    Path(REPORT).write_text(json.dumps(report), "utf-8")
+    gimp.process.kill()
+
+
+if __name__ == "__main__":
+    main()

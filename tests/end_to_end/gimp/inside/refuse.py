@@ -66,6 +66,14 @@ def floating() -> Any:
     return asked(image, [piece])
 
 
+def growing_filter() -> Any:
+    image, layer = lab.photo(ORDER)
+    shadow = Gimp.DrawableFilter.new(layer, "gegl:dropshadow", "shadow")
+    layer.append_filter(shadow)
+    shadow.update()
+    return asked(image, [layer])
+
+
 def elsewhere() -> Any:
     image, layer = lab.photo(ORDER)
     layer.set_offsets(ORDER["size"][0] // 2, 0)
@@ -117,7 +125,7 @@ def other_version() -> Any:
 
 
 CASES = [
-    indexed, nothing, several, channel, mask, enlarged_mask, floating, elsewhere, unknown_model,
-    misspelt_device, missing_worker, broken_worker, other_version,
+    indexed, nothing, several, channel, mask, enlarged_mask, floating, growing_filter, elsewhere,
+    unknown_model, misspelt_device, missing_worker, broken_worker, other_version,
 ]  # fmt: skip
 lab.report({case.__name__: case() for case in CASES})

@@ -39,7 +39,7 @@ def main(job: dict[str, Any], report: dict[str, Any], _folder: str) -> Steps:
     dialog = yield from handling.until(
         lambda: next(iter(handling.dialogs(f"dinplug_{job['task']}")), None), "the dialog"
     )
-    dialog.move(480, 180)
+    dialog.move(445, 300)
     yield 300
     screenshot(job, "opened")
     preview = handling.part(dialog, "preview")
@@ -52,20 +52,20 @@ def main(job: dict[str, Any], report: dict[str, Any], _folder: str) -> Steps:
     yield from tool("key", "ctrl+a")
     yield from tool("type", "0.9")
     yield from tool("key", "Tab")
-    yield from handling.until(lambda: dialog.form.values()["strength"] == 0.9, "the strength")
+    yield from handling.until(lambda: dialog.panel.form.values()["strength"] == 0.9, "the strength")
     yield from handling.until(
         lambda: not dialog.settling.isActive() and dialog.doing == "", "another preview"
     )
-    report["strength"] = dialog.form.values()["strength"]
+    report["strength"] = dialog.panel.form.values()["strength"]
 
     middle = QPoint(preview.width() // 2, preview.height() // 2)
     yield from drag(preview, middle, middle - QPoint(120, 0))
     report["divider"] = preview.share
-    start = dialog.shown_part(dialog.look)
+    start = dialog.comparison.part()
     corner = QPoint(preview.width() - 60, 60)
     yield from drag(preview, corner, corner + QPoint(-40, 30))
     yield from handling.until(lambda: preview.after is not None and dialog.doing == "", "a preview")
-    moved = dialog.shown_part(dialog.look)
+    moved = dialog.comparison.part()
     report["moved"] = [moved[0] - start[0], moved[1] - start[1]]
     yield 300
     screenshot(job, "compared")

@@ -70,7 +70,7 @@ def restore(name: str, case: dict[str, Any], report: dict[str, Any], folder: str
     report["problem"] = handling.sentence(dialog)
     if report["problem"]:
         return
-    left, top, width, height = dialog.shown_part(dialog.look)
+    left, top, width, height = dialog.comparison.part()
     after = preview.after.convertToFormat(QImage.Format_ARGB32)
     handling.click(dialog, "restore")
     yield from handling.until(lambda: handling.is_closed(dialog), "the result")

@@ -37,7 +37,7 @@ def main(job: dict[str, Any], report: dict[str, Any], folder: str) -> Steps:
     yield from handling.until(
         lambda: not dialog.settling.isActive() and dialog.doing == "", "the model"
     )
-    report["words"] = dialog.about.text()
+    report["words"] = dialog.panel.about.text()
     handling.click(dialog, "restore")
     yield from handling.until(lambda: handling.is_closed(dialog), "the result")
     timer.stop()

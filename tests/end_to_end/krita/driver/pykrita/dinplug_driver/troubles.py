@@ -77,14 +77,14 @@ def without_preview(task: str) -> Steps:
 def in_the_middle(dialog: Any) -> Steps:
     """Wait until a restoration is under way, some of it done and some not."""
     yield from handling.until(
-        lambda: dialog.doing == "restoring" and 0 < dialog.bar.value() < 1000, "progress"
+        lambda: dialog.doing == "restoring" and 0 < dialog.panel.bar.value() < 1000, "progress"
     )
 
 
 def told(dialog: Any) -> Steps:
     """Wait for what the dialog says went wrong; return that and the detail."""
     said = yield from handling.until(lambda: handling.sentence(dialog), "a message")
-    return said, dialog.message.details.toPlainText()
+    return said, dialog.panel.message.details.toPlainText()
 
 
 def restored_after_all(dialog: Any, document: Any) -> Steps:
@@ -109,7 +109,7 @@ def fails(python: str, job: dict[str, Any], found: dict[str, Any]) -> Steps:
     found["copied"] = QApplication.clipboard().text()
     if found["detail"]:
         handling.click(dialog, "details")
-        found["shows detail"] = dialog.message.details.isVisible()
+        found["shows detail"] = dialog.panel.message.details.isVisible()
     use_python(right)
     found["after"] = yield from restored_after_all(dialog, document)
     yield from handling.close(document)
@@ -132,17 +132,17 @@ def cancelled(job: dict[str, Any], found: dict[str, Any], _folder: str) -> Steps
     dialog = yield from without_preview("dehaze")
     handling.click(dialog, "restore")
     yield from in_the_middle(dialog)
-    found["status"] = dialog.status.text()
+    found["status"] = dialog.panel.status.text()
     found["enabled"] = [handling.part(dialog, n).isEnabled() for n in ("restore", "strength")]
     handling.click(dialog, "cancel")
     found["after"] = [handling.part(dialog, n).isEnabled() for n in ("restore", "strength")]
-    found["said"] = dialog.status.text()
+    found["said"] = dialog.panel.status.text()
     yield 1500
     found["lives"] = dialog.worker.client.alive
     found["layers"] = names(document)
     # In the middle of a preview, too, and closing is a cancel.
     handling.part(dialog, "has_preview").click()
-    yield from handling.until(lambda: dialog.bar.value() > 0, "a preview")
+    yield from handling.until(lambda: dialog.panel.bar.value() > 0, "a preview")
     handling.click(dialog, "cancel")
     found["previews"] = handling.part(dialog, "has_preview").isChecked()
     handling.click(dialog, "restore")
@@ -229,7 +229,7 @@ def edited(job: dict[str, Any], found: dict[str, Any], folder: str) -> Steps:
     new = document.topLevelNodes()[-1]
     handling.dump(folder, "edited.result", new.pixelData(0, 0, width, height))
     dialog = yield from handling.opened("derain")
-    found["remembered"] = dialog.form.values()
+    found["remembered"] = dialog.panel.form.values()
     handling.click(dialog, "close")
     yield from handling.close(document)
 
@@ -243,11 +243,11 @@ def compared(job: dict[str, Any], found: dict[str, Any], _folder: str) -> Steps:
     if not handling.part(dialog, "has_preview").isChecked():
         handling.part(dialog, "has_preview").click()
     yield from handling.until(lambda: preview.after is not None and dialog.doing == "", "a preview")
-    first = dialog.shown_part(dialog.look)
+    first = dialog.comparison.part()
     start = QPoint(preview.width() // 4, preview.height() // 2)
     drag(preview, start, start - QPoint(60, 35))
     yield from handling.until(lambda: preview.after is not None and dialog.doing == "", "a preview")
-    x, y, w, h = dialog.shown_part(dialog.look)
+    x, y, w, h = dialog.comparison.part()
     found["moved"] = [x - first[0], y - first[1]]
     found["size"] = [w, h, preview.width(), preview.height()]
     middle = QPoint(preview.width() // 2, preview.height() // 2)
