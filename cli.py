@@ -121,6 +121,12 @@ def main() -> None:
     help="Names of results: {stem}, {task}, {model}, {scale}, {suffix} and other text.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and how.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page that shows each photo before and after, e.g. report.html.",
+)
 @restoration_options
 @click.pass_obj
 def batch(
@@ -132,6 +138,7 @@ def batch(
     exclude: tuple[str, ...],
     name: str,
     dry_run: bool,
+    report: Path | None,
     as_json: bool,
     overwrite: bool,
     **options: Any,
@@ -147,13 +154,17 @@ def batch(
       dinplug batch --task dehaze ./photos
       dinplug batch --task sr --scale 2 ./scans --out ./large --include "*.tif" --dry-run
     """
+    from dinplug.batch.events import Event
     from dinplug.batch.naming import NameTemplate
     from dinplug.batch.patterns import Patterns
 
     template, wanted, unwanted = NameTemplate(name), Patterns(include), Patterns(exclude)
+    if dry_run and report is not None:
+        raise UsageError("--dry-run writes nothing: leave out --report")
 
     from dinplug.batch.plan import Request, make_plan
     from dinplug.batch.rehearse import suffix_finder
+    from dinplug.batch.report.report import reported
     from dinplug.batch.run import BatchRun
     from dinplug.batch.show import show_rehearsal, shown
     from dinplug.batch.wishes import Wishes
@@ -170,13 +181,26 @@ def batch(
         suffix_of=suffix_finder(wishes.format),
         is_foreign_name=is_foreign_name,
     )
-    for note in plan.notes:
+
+    def tell(note: str) -> None:
         click.echo(for_display(f"note: {note}"), err=True)
+
+    for note in plan.notes:
+        tell(note)
     if dry_run:
         if show_rehearsal(plan, restorer.plan, stop, as_json=as_json):
             sys.exit(PhotoError.exit_code)
         return
-    with shown(as_json, plan.folders) as emit:
+    alone = wishes.max_memory is not None
+    with (
+        reported(report, plan, recipe, stop, alongside=not alone, tell=tell) as note_down,
+        shown(as_json, plan.folders) as show,
+    ):
+
+        def emit(event: Event) -> None:
+            note_down(event)
+            show(event)
+
         run = BatchRun(
             plan,
             recipe,
@@ -185,8 +209,8 @@ def batch(
             emit,
             stop,
             overwrite=overwrite,
-            overlap=wishes.max_memory is None,
-            warn=lambda text: click.echo(for_display(f"note: {text}"), err=True),
+            overlap=not alone,
+            warn=tell,
         )
         stop.before_leaving.append(run.leave)
         finished = run.run()

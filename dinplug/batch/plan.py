@@ -16,6 +16,7 @@ from dinplug.batch.walk import Found, IsPhotoName, Walk
 from dinplug.errors import UsageError
 
 SuffixOf = Callable[[Path], str]
+ALREADY_DONE = "already done"
 
 
 @dataclass(frozen=True)
@@ -198,7 +199,7 @@ def _look_at_target(
         return Refusal(job, f"{job.target} was made from {record.source}; choose another --out")
     if record.recipe != recipe:
         return Skip(job, f"done with {_difference(record.recipe, recipe)}; --overwrite redoes it")
-    return Skip(job, "already done")
+    return Skip(job, ALREADY_DONE)
 
 
 def is_reservation(target: Path) -> bool:
