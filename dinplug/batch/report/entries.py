@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Literal
 
 from dinplug.batch.events import NOT_TRIED, Event, PhotoDone, PhotoFailed
@@ -73,6 +71,6 @@ class Entries:
             entry.status, entry.about = "failed", event.reason
         return None
 
-    def with_results(self) -> Iterable[Entry]:
+    def with_results(self) -> list[Entry]:
         """The photos that have results already."""
         return [entry for entry in self.photos.values() if entry.has_result]

@@ -130,7 +130,8 @@ def _difference(before: Image.Image, after: Image.Image) -> NDArray[np.float32]:
     if before.size != after.size:
         before = before.resize(after.size, Image.Resampling.BICUBIC)
     pair = [np.asarray(picture, np.int16) for picture in (before, after)]
-    return np.abs(pair[1] - pair[0]).mean(axis=2, dtype=np.float32)
+    mean: NDArray[np.float32] = np.abs(pair[1] - pair[0]).mean(axis=2, dtype=np.float32)
+    return mean
 
 
 def _busiest(
