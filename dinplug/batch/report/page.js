@@ -13,8 +13,9 @@ function make(tag, className, ...content) {
 
 function duration(seconds) {
   if (seconds < 60) return `${seconds.toFixed(1)} s`;
-  const minutes = Math.round(seconds / 60);
-  return minutes < 60 ? `${minutes} min` : `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
+  const minutes = Math.floor(seconds / 60);
+  if (minutes < 60) return `${minutes} min ${Math.floor(seconds % 60)} s`;
+  return `${Math.floor(minutes / 60)} h ${minutes % 60} min`;
 }
 
 const number = (value) => value.toLocaleString("en-GB");
@@ -275,6 +276,7 @@ at("close").addEventListener("click", () => viewer.close());
 at("previous").addEventListener("click", () => step(-1));
 at("next").addEventListener("click", () => step(1));
 viewer.addEventListener("close", () => {
+  if (viewer.open) return; // opened again before this was heard of
   const item = items.find((other) => other.photo === present);
   present = null;
   if (history.state?.viewer) history.back();

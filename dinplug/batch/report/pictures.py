@@ -19,7 +19,7 @@ from PIL import Image
 
 from dinplug.atomic import write_atomically
 from dinplug.batch.report.index import INDEX_NAME
-from dinplug.imaging import read_photo
+from dinplug.imaging import Photo, read_photo
 from dinplug.imaging.profiles import named_profile
 from dinplug.imaging.srgb import as_srgb
 
@@ -64,17 +64,17 @@ def key_of(source: Path, target: Path) -> str:
 def make_pictures(source: Path, target: Path, folder: Path) -> Pictures:
     """Read a photo and its result, and write their pictures into `folder`.
 
-    Both are in memory as 8-bit samples, and one at a time as floats. Raises ReadError where one
-    cannot be read, OSError where it vanished, SetupError where the folder cannot be written.
+    Both are in memory at a time. Raises ReadError where one cannot be read, OSError where it
+    vanished, SetupError where the folder cannot be written.
     """
     key = key_of(source, target)
-    before = Image.fromarray(as_srgb(read_photo(source)))
-    after = Image.fromarray(as_srgb(read_photo(target)))
+    before, after = read_photo(source), read_photo(target)
+    sizes = ((before.width, before.height), (after.width, after.height))
     whole = after.width * after.height <= WHOLE_PIXELS
-    size = after.size if whole else _within(after.size, PREVIEW_SIDE)
-    small_before, small_after = _reduced(before, size), _reduced(after, size)
+    size = sizes[1] if whole else _within(sizes[1], PREVIEW_SIDE)
+    small_before, small_after = _preview(before, size), _preview(after, size)
     difference = _difference(small_before, small_after)
-    crop = None if whole else _busiest(difference, before.size, after.size)
+    crop = None if whole else _busiest(difference, *sizes)
     quality = _CLOSE_QUALITY if whole else _PREVIEW_QUALITY
     views = {
         "thumb": (_halves(small_before, small_after), _PREVIEW_QUALITY),
@@ -83,12 +83,12 @@ def make_pictures(source: Path, target: Path, folder: Path) -> Pictures:
     }
     if crop is not None:
         source_box, result_box = crop
-        views["before-100"] = (before.crop(_corners(source_box)), _CLOSE_QUALITY)
-        views["after-100"] = (after.crop(_corners(result_box)), _CLOSE_QUALITY)
+        views["before-100"] = (_cut(before, source_box), _CLOSE_QUALITY)
+        views["after-100"] = (_cut(after, result_box), _CLOSE_QUALITY)
     for view, (picture, quality) in views.items():
         write_atomically(_jpeg(picture, quality), folder / f"{key}-{view}.jpg")
     box = None if crop is None else crop[1]
-    made = Pictures(key, before.size, after.size, box, round(float(difference.mean()), 2))
+    made = Pictures(key, *sizes, box, round(float(difference.mean()), 2))
     with (folder / INDEX_NAME).open("ab") as index:
         index.write(b"\n" + json.dumps(asdict(made)).encode())
     return made
@@ -118,11 +118,27 @@ def _within(size: tuple[int, int], side: int) -> tuple[int, int]:
     return max(1, round(size[0] * factor)), max(1, round(size[1] * factor))
 
 
-def _reduced(picture: Image.Image, size: tuple[int, int]) -> Image.Image:
-    """Return `picture` at `size`, or as it is where it is smaller: the page enlarges it."""
-    if picture.width * picture.height <= size[0] * size[1]:
-        return picture
-    return picture.resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+def _preview(photo: Photo, size: tuple[int, int]) -> Image.Image:
+    """Return `photo` at `size`, or as it is where it is smaller: the page enlarges it."""
+    if photo.width * photo.height > size[0] * size[1]:
+        planes = [_resized(photo.rgb[..., channel], size) for channel in range(3)]
+        alpha = None if photo.alpha is None else _resized(photo.alpha, size).clip(0, 1)
+        photo = photo.restored(np.stack(planes, axis=2), alpha)
+    return Image.fromarray(as_srgb(photo))
+
+
+def _resized(plane: NDArray[np.float32], size: tuple[int, int]) -> NDArray[np.float32]:
+    """Return a plane (H, W) reduced to `size`."""
+    small = Image.fromarray(plane).resize(size, Image.Resampling.LANCZOS, reducing_gap=3.0)
+    return np.asarray(small, np.float32)
+
+
+def _cut(photo: Photo, box: tuple[int, int, int, int]) -> Image.Image:
+    """Return the part of `photo` in `box`, pixel for pixel."""
+    x, y, width, height = box
+    place = (slice(y, y + height), slice(x, x + width))
+    alpha = None if photo.alpha is None else photo.alpha[place]
+    return Image.fromarray(as_srgb(photo.restored(photo.rgb[place], alpha)))
 
 
 def _difference(before: Image.Image, after: Image.Image) -> NDArray[np.float32]:
@@ -161,11 +177,6 @@ def _busiest(
     left, top = round(x * across), round(y * down)
     right, bottom = round((x + side_x) * across), round((y + side_y) * down)
     return (x, y, side_x, side_y), (left, top, right - left, bottom - top)
-
-
-def _corners(box: tuple[int, int, int, int]) -> tuple[int, int, int, int]:
-    x, y, width, height = box
-    return x, y, x + width, y + height
 
 
 def _halves(before: Image.Image, after: Image.Image) -> Image.Image:

@@ -54,7 +54,7 @@ def reported(
         yield lambda event: None
         return
     report = BatchReport(file, Entries.of(plan, recipe), alongside=alongside)
-    stop.before_leaving.append(report.write)
+    stop.before_leaving.append(report.write_if_possible)
     try:
         yield report.take
     finally:
@@ -123,6 +123,11 @@ class BatchReport:
             if taken:
                 self._lock.release()
 
+    def write_if_possible(self) -> None:
+        """Write the page; where that fails the end of the run will tell."""
+        with suppress(SetupError):
+            self.write()
+
     def _show(self, entries: list[Entry]) -> None:
         """See to the pictures of `entries`."""
         self._waiting += entries
@@ -143,8 +148,7 @@ class BatchReport:
         except Exception as error:  # a photo costs its own pictures only
             entry.about = "; ".join(filter(None, (entry.about, f"no pictures: {error}")))
         if time.monotonic() - self._written_at >= _WRITE_SECONDS:
-            with suppress(SetupError):  # told at the end
-                self.write()
+            self.write_if_possible()
 
     def _remove_old(self) -> None:
         """Remove pictures that this report no longer shows, and what a killed run left."""
