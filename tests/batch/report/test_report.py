@@ -15,7 +15,7 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 from dinplug.batch.lock import FolderLock
-from dinplug.batch.report import report
+from dinplug.batch.report import page, report
 from dinplug.batch.report.index import INDEX_NAME
 from dinplug.cli import main
 from tests.batch.forked_runs import ForkedRuns, forked_runs
@@ -170,11 +170,11 @@ def test_a_folder_without_permission_is_refused(tmp_path: Path) -> None:
 def test_the_report_of_a_run_that_is_kept_out_stays(tmp_path: Path) -> None:
     source, file = photos(tmp_path / "in", "a.png"), tmp_path / "report.html"
     batch(source, "--report", file)
-    page = file.read_bytes()
+    content = file.read_bytes()
     lock = FolderLock.take(tmp_path / "in-derain")
     assert batch(photos(source, "b.png"), "--report", file).exit_code == 4
     lock.release()
-    assert file.read_bytes() == page
+    assert file.read_bytes() == content
 
 
 @pytest.mark.usefixtures("tiny_models")
@@ -194,13 +194,12 @@ def test_a_report_that_cannot_be_written_in_the_end_is_an_error(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     source, file = photos(tmp_path / "in", "a.png"), tmp_path / "gone" / "report.html"
-    render = report.render
 
     def spoil(*arguments: Any) -> str:
         if not file.is_dir():
             file.unlink(missing_ok=True)
             file.mkdir()
-        return render(*arguments)
+        return page.render(*arguments)
 
     monkeypatch.setattr(report, "render", spoil)
     result = batch(source, "--report", file)
