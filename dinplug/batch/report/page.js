@@ -1,5 +1,7 @@
 
 "use strict";
+// The page: what the run came to, and the list of photos. viewer.js follows in the same script.
+
 const report = JSON.parse(document.getElementById("data").textContent);
 const at = (id) => document.getElementById(id);
 
@@ -20,6 +22,7 @@ function duration(seconds) {
 
 const number = (value) => value.toLocaleString("en-GB");
 const photosOf = (count) => `${number(count)} photo${count === 1 ? "" : "s"}`;
+const capital = (text) => text[0].toUpperCase() + text.slice(1);
 const sizeOf = ([width, height]) => `${width} × ${height}`;
 
 function pairs(list, values) {
@@ -54,6 +57,7 @@ const STATES = [
   ["skipped", "Skipped"],
   ["waiting", "Not done yet"],
 ];
+const tone = (state) => (state === "failed" ? "bad" : "");
 const counts = Object.fromEntries(
   STATES.map(([state]) => [state, report.photos.filter((photo) => photo.status === state).length]),
 );
@@ -66,12 +70,14 @@ function head() {
     "ended early": "The run ended early; the same command goes on from here.",
     "finished": "",
   };
-  const done = counts.done === total ? photosOf(total) : `${number(counts.done)} of ${photosOf(total)}`;
+  const done =
+    counts.done === total ? photosOf(total) : `${number(counts.done)} of ${photosOf(total)}`;
   at("title").append(make("bdi", "", report.title));
   at("lead").textContent = `${done} restored. ${ends[report.state]}`;
-  const times = report.photos.map((photo) => photo.seconds).filter((s) => s !== null).sort((a, b) => a - b);
+  const times = report.photos.map((photo) => photo.seconds).filter((time) => time !== null);
+  times.sort((a, b) => a - b);
   const facts = STATES.filter(([state]) => state === "done" || counts[state])
-    .map(([state, label]) => [label, number(counts[state]), state === "failed" ? "bad" : ""]);
+    .map(([state, label]) => [label, number(counts[state]), tone(state)]);
   if (report.seconds !== null) facts.push(["This run", duration(report.seconds), ""]);
   if (times.length) {
     facts.push(["Median photo", duration(times[Math.floor(times.length / 2)]), ""]);
@@ -81,24 +87,27 @@ function head() {
     at("facts").append(make("div", className, make("dt", "", label), make("dd", "", value)));
   }
   pairs(at("settings"), [
-    ...Object.entries(report.recipes[0]),
-    ["originals", report.source],
-    ["results", report.results.join(", ")],
+    ...Object.entries(report.recipes[0]).map(([name, value]) => [capital(name), value]),
+    ["Originals", report.source],
+    ["Results", report.results.join(", ")],
   ]);
   at("footer").textContent =
-    `Written ${report.written} by dinplug ${report.version}. Previews are 8-bit sRGB; results keep their own depth and profile.`;
+    `Written ${report.written} by dinplug ${report.version}. ` +
+    "Previews are 8-bit sRGB; results keep their own depth and profile.";
 }
 
 // The photos.
 
 const names = Object.fromEntries(STATES);
-const file = (photo, view) =>
-  `${encodeURIComponent(report.pictures)}/${photo.pictures.key}-${view}.jpg`;
+const file = (photo, view) => `${report.pictures}/${photo.pictures.key}-${view}.jpg`;
 
 function nameOf(photo) {
   const cut = photo.name.lastIndexOf("/") + 1;
   const parts = [make("bdi", "", photo.name.slice(cut))];
-  if (cut) parts.unshift(make("span", "folder", make("bdi", "", photo.name.slice(0, cut)), make("wbr")));
+  if (cut) {
+    const folder = make("bdi", "", photo.name.slice(0, cut));
+    parts.unshift(make("span", "folder", folder, make("wbr")));
+  }
   return make("span", "name", ...parts);
 }
 
@@ -112,7 +121,7 @@ function card(photo) {
   } else {
     text.append(make("span", "quiet state", names[photo.status]));
   }
-  if (photo.status === "failed" || photo.status === "skipped" || (photo.about && !photo.pictures)) {
+  if (photo.about && (photo.status !== "done" || !photo.pictures)) {
     text.append(make("span", "reason", make("bdi", "", photo.about)));
   }
   if (!photo.pictures) return make("div", `card ${photo.status}`, text);
@@ -122,7 +131,7 @@ function card(photo) {
   const button = make("button", `card ${photo.status}`, image, text);
   button.type = "button";
   button.setAttribute("aria-haspopup", "dialog");
-  button.addEventListener("click", () => open(photo));
+  button.addEventListener("click", () => view(photo));
   return button;
 }
 
@@ -133,12 +142,11 @@ const items = report.photos.map((photo, index) => ({
   text: plain(`${photo.name} ${photo.result} ${photo.about}`),
   element: make("li", "", card(photo)),
 }));
-const urgency = { failed: 0, waiting: 2 };
-const orders = {
-  order: (a, b) => (urgency[a.photo.status] ?? 1) - (urgency[b.photo.status] ?? 1) || a.index - b.index,
-  name: (a, b) => a.index - b.index,
-  slow: (a, b) => (b.photo.seconds ?? -1) - (a.photo.seconds ?? -1) || a.index - b.index,
-  change: (a, b) => (b.photo.pictures?.change ?? -1) - (a.photo.pictures?.change ?? -1) || a.index - b.index,
+const ranks = {
+  failed: ({ photo }) => ({ failed: 0, waiting: 2 })[photo.status] ?? 1,
+  path: () => 0,
+  slow: ({ photo }) => -(photo.seconds ?? -1),
+  change: ({ photo }) => -(photo.pictures?.change ?? -1),
 };
 let filter = "all";
 let shown = [];
@@ -146,196 +154,43 @@ let shown = [];
 function show() {
   const words = plain(at("search").value).split(/\s+/).filter(Boolean);
   for (const item of items) {
-    const fits = (filter === "all" || item.photo.status === filter) && words.every((word) => item.text.includes(word));
-    item.element.hidden = !fits;
+    const chosen = filter === "all" || item.photo.status === filter;
+    item.element.hidden = !chosen || !words.every((word) => item.text.includes(word));
   }
   shown = items.filter((item) => !item.element.hidden);
+  const all = photosOf(items.length);
   at("count").textContent =
-    shown.length === items.length ? photosOf(items.length) : `${number(shown.length)} of ${photosOf(items.length)}`;
+    shown.length === items.length ? all : `${number(shown.length)} of ${all}`;
   at("none").hidden = shown.length > 0;
 }
 
 function sort() {
-  items.sort(orders[at("sort").value]);
+  const rank = ranks[at("sort").value];
+  items.sort((a, b) => rank(a) - rank(b) || a.index - b.index);
   at("photos").append(...items.map((item) => item.element));
   show();
 }
 
-// The viewer.
-
-const viewer = at("viewer");
-const stage = at("stage");
-const frame = at("frame");
-const split = at("split");
-let present = null;
-let zoom = "fit";
-
-function open(photo) {
-  present = photo;
-  if (!viewer.open) {
-    viewer.showModal();
-    history.pushState({ viewer: true }, "");
-  }
-  load();
-  split.focus();
-}
-
-function load() {
-  const photo = present;
-  const { pictures } = photo;
-  const place = shown.findIndex((item) => item.photo === photo);
-  at("viewer-name").replaceChildren(make("bdi", "", photo.name));
-  at("viewer-place").textContent = place < 0 ? "" : `${number(place + 1)} of ${number(shown.length)}`;
-  at("previous").disabled = !neighbour(-1);
-  at("next").disabled = !neighbour(1);
-  pairs(at("details"), [
-    ["Original", `${sizeOf(pictures.before)} pixels`],
-    ["Result", photo.result],
-    ["Result's size", `${sizeOf(pictures.after)} pixels`],
-    ["Time", photo.seconds === null ? "" : duration(photo.seconds)],
-    ["Mean change", `${pictures.change.toFixed(1)} of 255`],
-    ["Note", photo.about],
-    ...Object.entries(report.recipes[photo.recipe] ?? {}).map(([name, value]) => [name[0].toUpperCase() + name.slice(1), value]),
-  ]);
-  draw();
-  for (const direction of [1, -1]) {
-    const other = neighbour(direction);
-    if (other) for (const view of ["before", "after"]) new Image().src = file(other, view);
-  }
-}
-
-/** Show the present photo at the present zoom. */
-function draw() {
-  const { pictures } = present;
-  const close = zoom === "full";
-  const suffix = close && pictures.crop ? "-100" : "";
-  for (const view of ["before", "after"]) {
-    const source = file(present, view + suffix);
-    if (at(view).getAttribute("src") !== source) at(view).src = source;
-  }
-  stage.classList.toggle("close-up", close);
-  choose(at("zooms"), zoom);
-  at("zoom-note").textContent = !close
-    ? ""
-    : pictures.crop
-      ? `The ${pictures.crop[2]} × ${pictures.crop[3]} pixels that changed most`
-      : "The whole picture, pixel for pixel";
-  measure();
-  if (close) {
-    stage.scrollLeft = (stage.scrollWidth - stage.clientWidth) / 2;
-    stage.scrollTop = (stage.scrollHeight - stage.clientHeight) / 2;
-  }
-}
-
-function measure() {
-  if (!present) return;
-  const { after, crop } = present.pictures;
-  const [width, height] = zoom === "full" && crop ? crop.slice(2) : after;
-  const factor =
-    zoom === "full"
-      ? 1 / devicePixelRatio
-      : Math.min(stage.clientWidth / width, stage.clientHeight / height, 1);
-  frame.style.width = `${width * factor}px`;
-  frame.style.height = `${height * factor}px`;
-  split.style.width = `${Math.min(width * factor, stage.clientWidth)}px`;
-}
-
-function slide(value) {
-  split.value = Math.min(100, Math.max(0, value));
-  const before = Math.round(split.value);
-  frame.style.setProperty("--split", `${split.value}%`);
-  frame.classList.toggle("only-before", before >= 100);
-  frame.classList.toggle("only-after", before <= 0);
-  split.setAttribute("aria-valuetext", `${before} % before, ${100 - before} % after`);
-  choose(at("views"), before >= 100 ? "before" : before <= 0 ? "after" : "split");
-}
-
-function neighbour(direction) {
-  let place = shown.findIndex((item) => item.photo === present);
-  do place += direction; while (shown[place] && !shown[place].photo.pictures);
-  return shown[place]?.photo;
-}
-
-function step(direction) {
-  const other = neighbour(direction);
-  if (!other) return;
-  present = other;
-  load();
-}
-
-function setZoom(value) {
-  zoom = value;
-  draw();
-}
-
-const VIEWS = { before: 100, split: 50, after: 0 };
-choices(at("views"), [["before", "Before"], ["split", "Split"], ["after", "After"]], (view) => slide(VIEWS[view]));
-choices(at("zooms"), [["fit", "Fit"], ["full", "100 %"]], setZoom);
-split.addEventListener("input", () => slide(split.valueAsNumber));
-at("close").addEventListener("click", () => viewer.close());
-at("previous").addEventListener("click", () => step(-1));
-at("next").addEventListener("click", () => step(1));
-viewer.addEventListener("close", () => {
-  if (viewer.open) return; // opened again before this was heard of
-  const item = items.find((other) => other.photo === present);
-  present = null;
-  if (history.state?.viewer) history.back();
-  item?.element.querySelector("button")?.focus();
-});
-// The back button of a phone closes the viewer.
-addEventListener("popstate", () => viewer.open && viewer.close());
-viewer.addEventListener("keydown", (event) => {
-  if (event.ctrlKey || event.metaKey || event.altKey) return;
-  const acts = {
-    b: () => slide(100), s: () => slide(50), a: () => slide(0),
-    z: () => setZoom(zoom === "fit" ? "full" : "fit"),
-    n: () => step(1), p: () => step(-1),
-  };
-  const act = acts[event.key.toLowerCase()];
-  if (act) {
-    event.preventDefault();
-    act();
-  }
-});
-
-// Dragging moves the divider; at 100 % a mouse moves the picture unless it is on the divider.
-frame.addEventListener("pointerdown", (event) => {
-  const onDivider = event.target === at("divider");
-  if (event.button || (zoom === "full" && !onDivider && event.pointerType !== "mouse")) return;
-  const pans = zoom === "full" && !onDivider;
-  let [x, y] = [event.clientX, event.clientY];
-  const follow = (moved) => {
-    if (pans) {
-      stage.scrollBy(x - moved.clientX, y - moved.clientY);
-      [x, y] = [moved.clientX, moved.clientY];
-    } else {
-      const box = frame.getBoundingClientRect();
-      slide((100 * (moved.clientX - box.left)) / box.width);
-    }
-  };
-  frame.setPointerCapture(event.pointerId);
-  if (!pans) follow(event);
-  frame.addEventListener("pointermove", follow);
-  const end = () => frame.removeEventListener("pointermove", follow);
-  frame.addEventListener("lostpointercapture", end, { once: true });
-});
-new ResizeObserver(measure).observe(stage);
-
 head();
 choices(
   at("filters"),
-  [["all", `All ${number(items.length)}`], ...STATES.filter(([state]) => counts[state])
-    .map(([state, label]) => [state, `${label} ${number(counts[state])}`, state === "failed" ? "bad" : ""])],
-  (state) => { filter = state; show(); },
+  [
+    ["all", `All ${number(items.length)}`],
+    ...STATES.filter(([state]) => counts[state])
+      .map(([state, label]) => [state, `${label} ${number(counts[state])}`, tone(state)]),
+  ],
+  (state) => {
+    filter = state;
+    show();
+  },
 );
 choose(at("filters"), filter);
 at("search").addEventListener("input", show);
 at("sort").addEventListener("change", sort);
 addEventListener("keydown", (event) => {
-  if (event.key === "/" && !viewer.open && !/^(INPUT|SELECT|TEXTAREA)$/.test(document.activeElement.tagName)) {
+  if (event.key === "/" && !viewer.open && document.activeElement !== at("search")) {
     event.preventDefault();
     at("search").focus();
   }
 });
-slide(50);
 sort();

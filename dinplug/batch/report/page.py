@@ -18,6 +18,7 @@ from dataclasses import asdict
 from importlib.resources import files
 from pathlib import Path
 from typing import Any
+from urllib.parse import quote
 
 import dinplug
 from dinplug.batch.events import RunFinished
@@ -55,7 +56,7 @@ def render(
         "seconds": None if finished is None else round(finished.seconds, 1),
         "source": printable(str(root or "")),
         "results": [printable(str(path)) for path in dict.fromkeys(e.job.folder for e in photos)],
-        "pictures": pictures_folder,
+        "pictures": quote(os.fsencode(pictures_folder)),
         "recipes": [_settings(recipe) for recipe in recipes],
         "photos": [_photo(entry, root, recipes) for entry in photos],
     }
@@ -64,7 +65,7 @@ def render(
 
 def fill(title: str, data: Mapping[str, Any]) -> str:
     """Return the template with `data` in it."""
-    style, script = _part("page.css"), _part("page.js")
+    style, script = _part("page.css"), _part("page.js") + _part("viewer.js")
     policy = (
         f"default-src 'none'; img-src 'self' file:; style-src {_hash(style)}; "
         f"script-src {_hash(script)}; base-uri 'none'; form-action 'none'"

@@ -88,6 +88,13 @@ def test_the_policy_allows_the_pages_own_style_and_script_only() -> None:
     assert not re.findall(r"(?:https?:)?//[a-z]", re.sub(r"/\*\*.*?\*/", "", page))
 
 
+def test_the_folder_of_pictures_is_an_address() -> None:
+    """Also where its name is no text: bytes of names are kept as they are."""
+    entries = Entries.of(BatchPlan((Job(Path("/in/a"), Path("/out/a"), Path("/out")),)), RECIPE)
+    page = render(entries, "caf\udce9 #1%_files", "now", None)
+    assert data_of(page)["pictures"] == "caf%E9%20%231%25_files"
+
+
 def test_a_report_is_known_by_its_beginning() -> None:
     assert GENERATOR in page_of("a.jpg")[:1000]
 
