@@ -54,7 +54,7 @@ def reported(
         yield lambda event: None
         return
     report = BatchReport(file, Entries.of(plan, recipe), alongside=alongside)
-    stop.before_leaving.append(report.write_if_possible)
+    stop.before_leaving.append(report.leave)
     try:
         yield report.take
     finally:
@@ -70,7 +70,7 @@ class BatchReport:
         self._entries = entries
         self._alongside = alongside
         self._finished: RunFinished | None = None
-        self._begun = False
+        self._begun_at: float | None = None
         self._waiting: list[Entry] = []
         self._making: list[Future[None]] = []
         self._maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="report")
@@ -82,7 +82,7 @@ class BatchReport:
     def take(self, event: Event) -> None:
         """Take note of one event."""
         if isinstance(event, RunStarted):
-            self._begun = True
+            self._begun_at = time.monotonic()
             self._show(self._entries.with_results())
         elif isinstance(event, RunFinished):
             self._finished = event
@@ -94,7 +94,7 @@ class BatchReport:
 
         Raises SetupError if that is impossible.
         """
-        if not self._begun:
+        if self._begun_at is None:
             return
         self._submit()
         missing = [future for future in self._making if not future.done()]
@@ -110,7 +110,7 @@ class BatchReport:
 
     def write(self) -> None:
         """Write the page with what is known now; SetupError if that is impossible."""
-        if not self._begun:
+        if self._begun_at is None:
             return
         # Whoever leaves the process at once must not wait for a disk that hangs.
         taken = self._lock.acquire(timeout=_LOCK_SECONDS)
@@ -123,7 +123,14 @@ class BatchReport:
             if taken:
                 self._lock.release()
 
-    def write_if_possible(self) -> None:
+    def leave(self) -> None:
+        """Write what is known, because the process ends at once."""
+        if self._finished is None and self._begun_at is not None:
+            seconds = time.monotonic() - self._begun_at
+            self._finished = RunFinished(0, 0, 0, seconds, interrupted=True)
+        self._write_if_possible()
+
+    def _write_if_possible(self) -> None:
         """Write the page; where that fails the end of the run will tell."""
         with suppress(SetupError):
             self.write()
@@ -148,7 +155,7 @@ class BatchReport:
         except Exception as error:  # a photo costs its own pictures only
             entry.about = "; ".join(filter(None, (entry.about, f"no pictures: {error}")))
         if time.monotonic() - self._written_at >= _WRITE_SECONDS:
-            self.write_if_possible()
+            self._write_if_possible()
 
     def _remove_old(self) -> None:
         """Remove pictures that this report no longer shows, and what a killed run left."""

@@ -14,9 +14,14 @@ import pytest
 from click.testing import CliRunner, Result
 from PIL import Image
 
+from dinplug.batch.events import RunStarted
+from dinplug.batch.interrupt import Stop
+from dinplug.batch.journal import Recipe
 from dinplug.batch.lock import FolderLock
+from dinplug.batch.plan import BatchPlan, Job
 from dinplug.batch.report import page, report
 from dinplug.batch.report.index import INDEX_NAME
+from dinplug.batch.report.report import reported
 from dinplug.cli import main
 from tests.batch.forked_runs import ForkedRuns, forked_runs
 from tests.tiny_models import write_tiny_models
@@ -205,6 +210,16 @@ def test_a_report_that_cannot_be_written_in_the_end_is_an_error(
     result = batch(source, "--report", file)
     assert result.exit_code == 3 and "cannot write" in result.stderr.splitlines()[-1]
     assert (tmp_path / "in-derain" / "a.png").exists()
+
+
+def test_who_must_leave_at_once_leaves_a_report(tmp_path: Path) -> None:
+    job = Job(tmp_path / "a.png", tmp_path / "out" / "a.png", tmp_path / "out")
+    recipe, stop, file = Recipe("derain", "m", "", {}, "1"), Stop(), tmp_path / "report.html"
+    with reported(file, BatchPlan((job,)), recipe, stop, alongside=True, tell=print) as note_down:
+        note_down(RunStarted("derain", "m", 1, 0))
+        for clean_up in stop.before_leaving:
+            clean_up()
+        assert data_of(file)["state"] == "interrupted" and told(file) == {"a.png": "waiting"}
 
 
 @pytest.fixture(scope="module")
