@@ -5,6 +5,7 @@ import os
 import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -91,6 +92,10 @@ def test_no_command_uses_the_network(tiny_models: Path, tmp_path: Path) -> None:
         ["batch", str(photos), *model, "--out", str(tmp_path / "two"), "--max-memory", "1G"],
         ["restore", *model, str(photos / "a.jpg"), str(tmp_path / "one.tif")],
         ["info", str(tmp_path / "one.tif")],
+        ["verify", str(photos / "a.jpg"), str(tmp_path / "one.tif")],
+        ["presets"],
+        ["schema"],
+        ["completion", "bash"],
         ["models"],
         ["models", "show", "tiny-derain"],
         ["models", "import", str(tmp_path / "IMDN_x2.pth"), "--name", "mine"],
@@ -101,6 +106,18 @@ def test_no_command_uses_the_network(tiny_models: Path, tmp_path: Path) -> None:
     codes = [line.split()[1:3] for line in ended.stdout.splitlines() if line.startswith("exit ")]
     assert codes == [["0", command[0]] for command in commands], ended.stderr
     assert ended.returncode == 0 and (tmp_path / "report.html").exists()
+
+
+def test_watching_uses_no_network(tiny_models: Path, tmp_path: Path) -> None:
+    (tmp_path / "in").mkdir()
+    words = ("-m", "dinplug", "watch", str(tmp_path / "in"), "--model", "tiny-derain")
+    environment = {**os.environ, "DINPLUG_DATA_HOME": str(tiny_models)}
+    with subprocess.Popen([*NO_INTERNET, *words], cwd=ROOT, env=environment) as watching:
+        Image.new("RGB", (12, 9), (1, 2, 3)).save(tmp_path / "in" / "a.png")
+        while watching.poll() is None and not (tmp_path / "in-derain" / "a.png").exists():
+            time.sleep(0.1)
+        watching.send_signal(signal.SIGTERM)
+    assert watching.returncode == 130
 
 
 def test_the_worker_uses_no_network(tiny_models: Path, tmp_path: Path) -> None:
