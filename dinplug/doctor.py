@@ -63,9 +63,16 @@ def _devices() -> Iterator[Finding]:
         return
     for number in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(number)
+        free, total = torch.cuda.mem_get_info(number)
         yield Finding(
-            "device", f"cuda:{number}, {found.name}, {found.total_memory / 2**30:.0f} GiB"
+            "device",
+            f"cuda:{number}, {found.name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, "
+            f"compute capability {found.major}.{found.minor}",
         )
+    yield Finding(
+        "precision",
+        "float16 on CUDA where it is measured to be exact, else float32 (--precision chooses)",
+    )
 
 
 def _kernels() -> Iterator[Finding]:

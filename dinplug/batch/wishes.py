@@ -16,7 +16,8 @@ from dinplug.restoration import RestoreOptions, Restorer
 class Wishes:
     """The options that `batch` and `restore` have in common, named as on the command line.
 
-    `max_memory` is in bytes, `scale` a factor of enlargement; None leaves a choice to dinplug.
+    `max_memory` and `max_vram` are in bytes, `scale` a factor of enlargement; None leaves a choice
+    to dinplug.
     """
 
     task: str | None = None
@@ -29,6 +30,8 @@ class Wishes:
     kernels: str | None = None
     tile: int | None = None
     max_memory: int | None = None
+    max_vram: int | None = None
+    precision: str = "auto"
     format: str | None = None
     quality: int | None = None
     compression: str | None = None
@@ -48,8 +51,11 @@ class Wishes:
             raise UsageError("say what to restore with --task, or name a --model")
         if self.scale is not None and self.task not in (None, "sr"):
             raise UsageError(f"--scale is for --task sr; {self.task} keeps a photo's size")
-        if self.reference and (self.tile is not None or self.max_memory is not None):
-            raise UsageError("--reference runs untiled: leave out --tile and --max-memory")
+        limits = (self.tile, self.max_memory, self.max_vram)
+        if self.reference and any(limit is not None for limit in limits):
+            raise UsageError(
+                "--reference runs untiled: leave out --tile, --max-memory and --max-vram"
+            )
         model = load_model(self.model, task=self.task, scale=self.scale)
         if model.any_factor and self.scale is None:
             raise UsageError(f"{model.name} enlarges by any factor: say by which with --scale")
@@ -64,6 +70,8 @@ class Wishes:
                 kernels=self.kernels,
                 tile=self.tile,
                 max_memory=self.max_memory,
+                max_vram=self.max_vram,
+                precision=self.precision,
                 ensemble=self.ensemble,
                 reference=self.reference,
                 strength=self.strength,
@@ -78,6 +86,7 @@ class Wishes:
             "strength": self.strength,
             "ensemble": self.ensemble,
             "reference": self.reference,
+            "precision": self.precision,
             "format": self.format,
             "quality": self.quality,
             "compression": self.compression,
