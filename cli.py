@@ -114,6 +114,12 @@ def main() -> None:
 )
 @folder_options
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and how.")
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page that shows each photo before and after, e.g. report.html.",
+)
 @preset_option
 @restoration_options
 @click.pass_obj
@@ -127,6 +133,7 @@ def batch(
     exclude: tuple[str, ...],
     name: str,
     dry_run: bool,
+    report: Path | None,
     as_json: bool,
     overwrite: bool,
     detail: Detail | None,
@@ -144,6 +151,7 @@ def batch(
       dinplug batch --task sr --scale 2 ./scans --out ./large --include "*.tif" --dry-run
       find . -name "*.cr2" -newer last -print0 | dinplug batch --task dehaze --from -
     """
+    from dinplug.batch.events import Event
     from dinplug.batch.naming import NameTemplate
     from dinplug.batch.path_list import read_path_list
     from dinplug.batch.patterns import Patterns
@@ -153,9 +161,12 @@ def batch(
     if not paths:
         raise click.MissingParameter(param_hint="'PATHS...'", param_type="argument")
     template, wanted, unwanted = NameTemplate(name), Patterns(include), Patterns(exclude)
+    if dry_run and report is not None:
+        raise UsageError("--dry-run writes nothing: leave out --report")
 
     from dinplug.batch.plan import Request, make_plan
     from dinplug.batch.rehearse import suffix_finder
+    from dinplug.batch.report.report import reported
     from dinplug.batch.run import BatchRun
     from dinplug.batch.show import show_rehearsal, shown
     from dinplug.batch.wishes import Wishes
@@ -172,8 +183,12 @@ def batch(
         suffix_of=suffix_finder(wishes.format),
         is_foreign_name=is_foreign_name,
     )
-    for note in plan.notes:
-        tell(f"note: {note}", detail)
+
+    def note(text: str) -> None:
+        tell(f"note: {text}", detail)
+
+    for text in plan.notes:
+        note(text)
     if dry_run:
         for line in settings_told():
             tell(line, detail)
@@ -181,7 +196,16 @@ def batch(
             sys.exit(PhotoError.exit_code)
         return
     tell_how(wishes.described(model, restorer), detail)
-    with shown(as_json, plan.folders, detail=detail) as emit:
+    alone = wishes.max_memory is not None
+    with (
+        reported(report, plan, recipe, stop, alongside=not alone, tell=note) as note_down,
+        shown(as_json, plan.folders, detail=detail) as show,
+    ):
+
+        def emit(event: Event) -> None:
+            note_down(event)
+            show(event)
+
         run = BatchRun(
             plan,
             recipe,
@@ -190,8 +214,8 @@ def batch(
             emit,
             stop,
             overwrite=overwrite,
-            overlap=wishes.max_memory is None,
-            warn=lambda text: tell(f"note: {text}", detail),
+            overlap=not alone,
+            warn=note,
         )
         stop.before_leaving.append(run.leave)
         finished = run.run()

@@ -208,14 +208,14 @@ class BatchRun:
             with self.unfinished.writing_in(job.target.parent):
                 notes = write_photo(photo, job.target, self.write_options, overwrite=self.overwrite)
             seconds = time.monotonic() - started
-            self._record(job, "done", seconds=seconds, fingerprint=fingerprint)
+            note = "; ".join((*photo.source.warnings, *notes))
+            self._record(job, "done", seconds=seconds, fingerprint=fingerprint, reason=note)
         except Exception as error:  # the per-file loop, in its second thread
             self._fail(job, error)
             return
         with self._lock:
             self._settled.add(job)
             self._done += 1
-            note = "; ".join((*photo.source.warnings, *notes))
             self._emit(PhotoDone(index, str(job.source), str(job.target), seconds, note))
 
     def _begin(self, job: Job, fingerprint: Fingerprint) -> None:
