@@ -6,6 +6,8 @@ import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
@@ -121,6 +123,18 @@ def main() -> None:
     help="Names of results: {stem}, {task}, {model}, {scale}, {suffix} and other text.",
 )
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and how.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Photos restored at once, in processes that share the cores; for many small photos.",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Restore with the workers of a dask scheduler, e.g. tcp://10.0.0.5:8786.",
+)
 @restoration_options
 @click.pass_obj
 def batch(
@@ -132,6 +146,8 @@ def batch(
     exclude: tuple[str, ...],
     name: str,
     dry_run: bool,
+    jobs: int,
+    cluster: str | None,
     as_json: bool,
     overwrite: bool,
     **options: Any,
@@ -151,7 +167,10 @@ def batch(
     from dinplug.batch.patterns import Patterns
 
     template, wanted, unwanted = NameTemplate(name), Patterns(include), Patterns(exclude)
+    if cluster is not None and jobs > 1:
+        raise UsageError("--jobs is for this machine: a cluster's workers are started beside it")
 
+    from dinplug.batch.crew_run import CrewRun, assembled
     from dinplug.batch.plan import Request, make_plan
     from dinplug.batch.rehearse import suffix_finder
     from dinplug.batch.run import BatchRun
@@ -161,7 +180,9 @@ def batch(
 
     wishes = Wishes(**options)
     model = wishes.load()
-    restorer, recipe = wishes.restorer(model), wishes.recipe(model)
+    elsewhere = jobs > 1 or cluster is not None
+    restorer = (replace(wishes, device="cpu") if elsewhere else wishes).restorer(model)
+    recipe = wishes.recipe(model)
     request = Request(paths, f"{restorer.scale:g}", out, wanted, unwanted, template, overwrite)
     plan = make_plan(
         request,
@@ -176,8 +197,12 @@ def batch(
         if show_rehearsal(plan, restorer.plan, stop, as_json=as_json):
             sys.exit(PhotoError.exit_code)
         return
-    with shown(as_json, plan.folders) as emit:
-        run = BatchRun(
+    with (
+        assembled(wishes.terms(model), jobs, cluster, plan) as crew,
+        shown(as_json, plan.folders) as emit,
+    ):
+        run_type = partial(CrewRun, crew=crew) if crew else BatchRun
+        run = run_type(
             plan,
             recipe,
             restorer,

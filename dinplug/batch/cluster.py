@@ -1,0 +1,136 @@
+"""Workers of a dask.distributed cluster (`--cluster`); this alone opens the network.
+
+dask restores nothing by itself here: each worker of the cluster gets one photo after the other. So
+it is known which worker has which photo, what is lost with a worker, and who may help a slow one.
+Messages of dask are pickles: whoever may speak to the scheduler may run code on every machine.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+import warnings
+from collections.abc import Iterator
+from concurrent.futures import CancelledError
+from typing import Any
+
+from dinplug.batch import remote
+from dinplug.batch.crew import Worker, WorkerLostError
+from dinplug.batch.remote import Failure, Order, Result, Terms
+from dinplug.errors import Interrupted, SetupError
+from dinplug.inference.run import ShouldStop
+
+try:
+    import dask
+    import distributed
+except ImportError as error:
+    raise SetupError("--cluster needs dask.distributed: pip install 'dinplug[cluster]'") from error
+
+_LOST = (CancelledError, OSError, TimeoutError, distributed.scheduler.KilledWorker)
+_DIFFERENT = "the same dinplug must be installed there and beside the scheduler ({})"
+_POLL_SECONDS = 0.1
+_LOOK_SECONDS = 1.0
+_PHOTOS_EACH = 2
+"""One that is restored, and one that travels meanwhile."""
+
+
+class ClusterCrew:
+    """The workers of the scheduler at `address`, as they come and go.
+
+    Raises SetupError if there is no scheduler. TLS is configured as everywhere in dask.
+    """
+
+    second_tries = True
+    patience = 60.0
+
+    def __init__(self, terms: Terms, address: str) -> None:
+        self._terms = terms
+        self._address = address
+        self.nobody = f"{address} has no workers: start some with `dask worker {address}`"
+        # Workers that go are dealt with and told of here.
+        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        # A photo is larger than what dask takes for a sensible task.
+        dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TiB"})
+        warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
+        try:
+            self._client = distributed.Client(address, timeout="10s", set_as_default=False)
+        except (OSError, ValueError, TypeError, RuntimeError) as error:
+            raise SetupError(f"no dask scheduler answers at {address}: {error}") from error
+        self._present: dict[str, int] = {}
+        self._looked = float("-inf")
+
+    def newcomers(self) -> Iterator[Worker]:
+        """Look who is there now. Raises SetupError once the scheduler is lost."""
+        if time.monotonic() - self._looked < _LOOK_SECONDS:
+            return
+        try:
+            threads = dict(self._client.nthreads())
+        except (OSError, TimeoutError, RuntimeError) as error:
+            raise SetupError(f"the dask scheduler at {self._address} is lost: {error}") from error
+        self._looked = time.monotonic()
+        before, self._present = self._present, threads
+        for address in threads.keys() - before.keys():
+            for _ in range(_PHOTOS_EACH):
+                yield ClusterWorker(self, address)
+
+    def submit(self, address: str, function: Any, *arguments: Any) -> Any:
+        """Call `function` with the run's terms on that worker only; return dask's future."""
+        return self._client.submit(
+            function,
+            self._terms,
+            self._present.get(address, 1),
+            *arguments,
+            workers=[address],
+            allow_other_workers=False,
+            pure=False,
+        )
+
+    def is_present(self, address: str) -> bool:
+        """Tell whether the worker at `address` was there when last looked for."""
+        return address in self._present
+
+    def close(self) -> None:
+        """Leave the cluster; what is unfinished there is dropped."""
+        self._client.close(timeout=1)
+
+
+class ClusterWorker:
+    """One of the photos at a time that a worker of the cluster has."""
+
+    def __init__(self, crew: ClusterCrew, address: str) -> None:
+        self._crew = crew
+        self.address = address
+        self.place = f"the worker {address}"
+
+    def prepare(self) -> Failure | None:
+        """Load the model there, once for both photos; return why that is impossible."""
+        answer = self._call(lambda: False, remote.prepare)
+        assert not isinstance(answer, Result)
+        return answer
+
+    def restore(self, order: Order, should_stop: ShouldStop) -> Result | Failure:
+        """Restore a photo. Raises WorkerLostError, Interrupted."""
+        answer = self._call(should_stop, remote.restore, order)
+        assert answer is not None
+        return answer
+
+    def _call(self, should_stop: ShouldStop, function: Any, *more: Any) -> Result | Failure | None:
+        future = self._crew.submit(self.address, function, *more)
+        finished = threading.Event()
+        future.add_done_callback(lambda _: finished.set())
+        try:
+            while not finished.wait(_POLL_SECONDS):
+                if should_stop():
+                    raise Interrupted("interrupted")
+                if not self._crew.is_present(self.address):
+                    raise WorkerLostError
+            answer: Result | Failure | None = future.result()
+        except (WorkerLostError, Interrupted):
+            future.cancel()
+            raise
+        except _LOST as error:
+            raise WorkerLostError from error
+        except Exception as error:  # what comes from dinplug itself is a Failure
+            return Failure(SetupError(_DIFFERENT.format(f"{type(error).__name__}: {error}")))
+        return answer
