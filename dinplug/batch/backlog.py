@@ -8,6 +8,7 @@ from collections import Counter, deque
 from dataclasses import dataclass
 
 _LOOK_SECONDS = 0.5
+MOST_LOSSES = 3
 _PATIENCE = 2.0
 """A photo that takes this many times the slowest one so far is tried by a second worker too."""
 
@@ -63,16 +64,26 @@ class Backlog:
             self._changed.notify_all()
             return True
 
-    def give_back(self, index: int, worker: str, *, lost: bool) -> int:
-        """Let others take the photo; return how many workers were `lost` over it so far."""
+    def give_back(self, index: int, worker: str) -> None:
+        """Let others take the photo, which `worker` will not restore."""
         with self._changed:
             others = self._running[index]
             del others[worker]
             if index in self._unsettled and not others:
                 self._waiting.appendleft(index)
-            self._losses[index] += lost
             self._changed.notify_all()
-            return self._losses[index]
+
+    def lose(self, index: int, worker: str) -> bool:
+        """Say that `worker` ended over the photo.
+
+        Others may try it, but for MOST_LOSSES workers it is settled: then the answer is True.
+        """
+        with self._changed:
+            self._losses[index] += 1
+            if self._losses[index] >= MOST_LOSSES:
+                return self.settle(index, worker)
+            self.give_back(index, worker)
+            return False
 
     def is_settled(self, index: int) -> bool:
         """Tell whether some worker is through with photo `index`."""

@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 
-from dinplug.batch.backlog import Attempt, Backlog
+from dinplug.batch.backlog import MOST_LOSSES, Attempt, Backlog
 from dinplug.batch.crew import Crew, Worker, WorkerLostError
 from dinplug.batch.events import PhotoStarted
 from dinplug.batch.loading import read_order
@@ -19,9 +19,8 @@ from dinplug.errors import Interrupted, PhotoError, SetupError
 from dinplug.imaging.write import write_encoded
 
 _POLL_SECONDS = 0.2
-_MOST_LOSSES = 3
 _TOO_MUCH = (
-    f"{{}}: {_MOST_LOSSES} workers ended while they restored it; they may have had too little "
+    f"{{}}: {MOST_LOSSES} workers ended while they restored it; they may have had too little "
     "memory: try --max-memory"
 )
 _FALSE_START = "and others ended before they had loaded the model: is there enough memory?"
@@ -84,7 +83,7 @@ class CrewRun(BatchRun):
             failure = worker.prepare()
         except WorkerLostError:
             self._false_starts += 1
-            if self._false_starts >= _MOST_LOSSES and not self._is_fit:
+            if self._false_starts >= MOST_LOSSES and not self._is_fit:
                 self._fatal = SetupError(f"{worker.place} {_FALSE_START}")
             return False
         if failure is not None:
@@ -110,17 +109,17 @@ class CrewRun(BatchRun):
                 order, lambda: self._must_end() or self._backlog.is_settled(index)
             )
         except Interrupted:
-            self._backlog.give_back(index, place, lost=False)
+            self._backlog.give_back(index, place)
             return True
         except WorkerLostError:
-            if self._backlog.give_back(index, place, lost=True) == _MOST_LOSSES:
-                self._settle_failed(attempt, place, PhotoError(_TOO_MUCH.format(job.source)))
+            if self._backlog.lose(index, place):
+                self._fail(job, PhotoError(_TOO_MUCH.format(job.source)))
             return False
         except Exception as error:  # the per-file loop: a photo costs itself
             self._settle_failed(attempt, place, error)
             return True
         if isinstance(result, Failure) and isinstance(result.error, SetupError):
-            self._backlog.give_back(index, place, lost=False)
+            self._backlog.give_back(index, place)
             self._dismiss(worker, result.error)
             return False
         if isinstance(result, Failure):
