@@ -18,6 +18,7 @@ import torch
 from dinplug.batch import remote
 from dinplug.batch.crew import Worker, WorkerLostError
 from dinplug.batch.remote import Failure, Order, Result, Terms
+from dinplug.batch.wishes import Wishes
 from dinplug.errors import Interrupted
 from dinplug.inference.run import ShouldStop
 
@@ -32,7 +33,10 @@ class ProcessCrew:
     nobody = "no worker process can be started"
 
     def __init__(self, terms: Terms, jobs: int) -> None:
-        self._terms = [_share(terms, number, jobs) for number in range(jobs)]
+        gpus = torch.cuda.device_count()
+        self._terms = [
+            replace(terms, wishes=share(terms.wishes, number, jobs, gpus)) for number in range(jobs)
+        ]
         self._threads = max(1, torch.get_num_threads() // jobs)
         self._workers: dict[int, ProcessWorker] = {}
 
@@ -108,14 +112,13 @@ class ProcessWorker:
         return answer
 
 
-def _share(terms: Terms, number: int, jobs: int) -> Terms:
-    """The terms of worker `number`: its part of the memory, and one of the GPUs."""
-    wishes = terms.wishes
+def share(wishes: Wishes, number: int, jobs: int, gpus: int) -> Wishes:
+    """The wishes for worker `number` of `jobs`: its part of the memory, and one of the GPUs."""
     if wishes.max_memory is not None:
         wishes = replace(wishes, max_memory=wishes.max_memory // jobs)
-    if wishes.device in ("auto", "cuda") and torch.cuda.device_count() > 1:
-        wishes = replace(wishes, device=f"cuda:{number % torch.cuda.device_count()}")
-    return replace(terms, wishes=wishes)
+    if wishes.device in ("auto", "cuda") and gpus > 1:
+        wishes = replace(wishes, device=f"cuda:{number % gpus}")
+    return wishes
 
 
 def _serve(connection: Connection, terms: Terms, threads: int, folder: str) -> None:
