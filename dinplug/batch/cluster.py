@@ -7,18 +7,19 @@ Messages of dask are pickles: whoever may speak to the scheduler may run code on
 
 from __future__ import annotations
 
+import asyncio
 import logging
-import threading
 import time
 import warnings
 from collections.abc import Iterator
-from concurrent.futures import CancelledError
+from concurrent.futures import CancelledError, Future, wait
 from typing import Any
+from urllib.parse import urlsplit
 
 from dinplug.batch import remote
 from dinplug.batch.crew import Worker, WorkerLostError
 from dinplug.batch.remote import Failure, Order, Result, Terms
-from dinplug.errors import Interrupted, SetupError
+from dinplug.errors import Interrupted, SetupError, UsageError
 from dinplug.inference.run import ShouldStop
 
 try:
@@ -38,13 +39,18 @@ _PHOTOS_EACH = 2
 class ClusterCrew:
     """The workers of the scheduler at `address`, as they come and go.
 
-    Raises SetupError if there is no scheduler. TLS is configured as everywhere in dask.
+    Raises UsageError for what is no address, SetupError if there is no scheduler.
+    TLS is configured as everywhere in dask.
     """
 
     second_tries = True
     patience = 60.0
 
     def __init__(self, terms: Terms, address: str) -> None:
+        if not _is_address(address):
+            raise UsageError(
+                f"--cluster {address!r} is no scheduler's address: write it like tcp://10.0.0.5:8786"
+            )
         self._terms = terms
         self._address = address
         self.nobody = f"{address} has no workers: start some with `dask worker {address}`"
@@ -74,9 +80,13 @@ class ClusterCrew:
             for _ in range(_PHOTOS_EACH):
                 yield ClusterWorker(self, address)
 
-    def submit(self, address: str, function: Any, *arguments: Any) -> Any:
-        """Call `function` with the run's terms on that worker only; return dask's future."""
-        return self._client.submit(
+    def submit(self, address: str, function: Any, *arguments: Any) -> tuple[Any, Future[Any]]:
+        """Call `function` with the run's terms on that worker only.
+
+        Returns dask's future and one of what comes of it. dask's own would wait for ever where a
+        result is lost between its end and its way here.
+        """
+        task = self._client.submit(
             function,
             self._terms,
             self._present.get(address, 1),
@@ -85,6 +95,8 @@ class ClusterCrew:
             allow_other_workers=False,
             pure=False,
         )
+        arrival = self._client.gather(task, asynchronous=True)
+        return task, asyncio.run_coroutine_threadsafe(arrival, self._client.loop.asyncio_loop)
 
     def is_present(self, address: str) -> bool:
         """Tell whether the worker at `address` was there when last looked for."""
@@ -116,21 +128,29 @@ class ClusterWorker:
         return answer
 
     def _call(self, should_stop: ShouldStop, function: Any, *more: Any) -> Result | Failure | None:
-        future = self._crew.submit(self.address, function, *more)
-        finished = threading.Event()
-        future.add_done_callback(lambda _: finished.set())
+        task, arrival = self._crew.submit(self.address, function, *more)
         try:
-            while not finished.wait(_POLL_SECONDS):
+            while not wait([arrival], timeout=_POLL_SECONDS).done:
                 if should_stop():
                     raise Interrupted("interrupted")
                 if not self._crew.is_present(self.address):
                     raise WorkerLostError
-            answer: Result | Failure | None = future.result()
-        except (WorkerLostError, Interrupted):
-            future.cancel()
-            raise
+            answer: Result | Failure | None = arrival.result()
         except _LOST as error:
             raise WorkerLostError from error
+        except (WorkerLostError, Interrupted):
+            raise
         except Exception as error:  # what comes from dinplug itself is a Failure
             return Failure(SetupError(_DIFFERENT.format(f"{type(error).__name__}: {error}")))
+        finally:
+            arrival.cancel()
+            task.release()  # which also withdraws what was not begun
         return answer
+
+
+def _is_address(text: str) -> bool:
+    try:
+        parts = urlsplit(text)
+        return parts.scheme in ("tcp", "tls") and bool(parts.hostname) and parts.port is not None
+    except ValueError:
+        return False
