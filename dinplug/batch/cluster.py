@@ -28,7 +28,8 @@ try:
 except ImportError as error:
     raise SetupError("--cluster needs dask.distributed: pip install 'dinplug[cluster]'") from error
 
-_LOST = (CancelledError, OSError, TimeoutError, distributed.scheduler.KilledWorker)
+_UNREACHABLE = (OSError, asyncio.TimeoutError, RuntimeError, ValueError, TypeError)
+_LOST = (CancelledError, OSError, asyncio.TimeoutError, distributed.scheduler.KilledWorker)
 _DIFFERENT = "the same dinplug must be installed there and beside the scheduler ({})"
 _POLL_SECONDS = 0.1
 _LOOK_SECONDS = 1.0
@@ -61,7 +62,7 @@ class ClusterCrew:
         warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)
         try:
             self._client = distributed.Client(address, timeout="10s", set_as_default=False)
-        except (OSError, ValueError, TypeError, RuntimeError) as error:
+        except _UNREACHABLE as error:
             raise SetupError(f"no dask scheduler answers at {address}: {error}") from error
         self._present: dict[str, int] = {}
         self._looked = float("-inf")
@@ -72,7 +73,7 @@ class ClusterCrew:
             return
         try:
             threads = dict(self._client.nthreads())
-        except (OSError, TimeoutError, RuntimeError) as error:
+        except _UNREACHABLE as error:
             raise SetupError(f"the dask scheduler at {self._address} is lost: {error}") from error
         self._looked = time.monotonic()
         before, self._present = self._present, threads
@@ -115,9 +116,9 @@ class ClusterWorker:
         self.address = address
         self.place = f"the worker {address}"
 
-    def prepare(self) -> Failure | None:
+    def prepare(self, should_stop: ShouldStop) -> Failure | None:
         """Load the model there, once for both photos; return why that is impossible."""
-        answer = self._call(lambda: False, remote.prepare)
+        answer = self._call(should_stop, remote.prepare)
         assert not isinstance(answer, Result)
         return answer
 

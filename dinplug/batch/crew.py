@@ -16,8 +16,8 @@ class Worker(Protocol):
 
     place: str
 
-    def prepare(self) -> Failure | None:
-        """Load the model; return why that is impossible. Raises WorkerLostError."""
+    def prepare(self, should_stop: ShouldStop) -> Failure | None:
+        """Load the model; return why that is impossible. Raises as `restore` does."""
 
     def restore(self, order: Order, should_stop: ShouldStop) -> Result | Failure:
         """Restore a photo. Raises WorkerLostError; Interrupted soon after `should_stop` says so."""

@@ -80,7 +80,9 @@ class CrewRun(BatchRun):
     def _is_ready(self, worker: Worker) -> bool:
         """Let `worker` load the model, and tell whether it is of use."""
         try:
-            failure = worker.prepare()
+            failure = worker.prepare(lambda: self._must_end() or self._backlog.wait(0))
+        except Interrupted:
+            return False
         except WorkerLostError:
             self._false_starts += 1
             if self._false_starts >= MOST_LOSSES and not self._is_fit:

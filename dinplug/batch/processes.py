@@ -78,9 +78,9 @@ class ProcessWorker:
         """Whether the process is there."""
         return self._process.is_alive()
 
-    def prepare(self) -> Failure | None:
+    def prepare(self, should_stop: ShouldStop) -> Failure | None:
         """Wait until the model is loaded; return why that is impossible."""
-        answer = self._answer(lambda: False)
+        answer = self._answer(should_stop)
         assert not isinstance(answer, Result)
         return answer
 

@@ -39,13 +39,16 @@ class Hand:
     """A worker in this process, which does what a test says."""
 
     def __init__(
-        self, place: str, act: Act = echo, ready: Callable[[], Failure | None] = lambda: None
+        self,
+        place: str,
+        act: Act = echo,
+        ready: Callable[[ShouldStop], Failure | None] = lambda _: None,
     ):
         self.place, self.act, self.ready = place, act, ready
         self.had: list[str] = []
 
-    def prepare(self) -> Failure | None:
-        return self.ready()
+    def prepare(self, should_stop: ShouldStop) -> Failure | None:
+        return self.ready(should_stop)
 
     def restore(self, order: Order, should_stop: ShouldStop) -> Result | Failure:
         self.had.append(order.source.name)
@@ -91,10 +94,6 @@ def run(
     return events, warnings
 
 
-def of_kind(events: list[Event], kind: type[Event]) -> list[Event]:
-    return [event for event in events if isinstance(event, kind)]
-
-
 def reasons(events: list[Event]) -> list[str]:
     return [event.reason for event in events if isinstance(event, PhotoFailed)]
 
@@ -115,8 +114,9 @@ def test_files_journal_and_events_are_those_of_any_run(tmp_path: Path) -> None:
     events, _ = run(plan(folder), Hands([Hand("a"), Hand("b")]))
     assert events[0] == RunStarted("dehaze", "inverter", 7, 0)
     assert counts(events) == (7, 0, False)
-    for kind in (PhotoStarted, PhotoDone):
-        assert sorted(event.index for event in of_kind(events, kind)) == list(range(7))
+    started = [event.index for event in events if isinstance(event, PhotoStarted)]
+    done = [event.index for event in events if isinstance(event, PhotoDone)]
+    assert sorted(started) == sorted(done) == list(range(7))
     out = tmp_path / "photos-dehaze"
     originals = {path.name: path.read_bytes() for path in folder.iterdir()}
     results = {path.name: path.read_bytes() for path in out.iterdir()}
@@ -134,7 +134,8 @@ def test_a_lost_workers_photos_go_to_others(tmp_path: Path) -> None:
     events, warnings = run(plan(folder), Hands([lost], [], [late]))
     assert (counts(events), warnings) == ((4, 0, False), [])
     assert len(lost.had) == 1 and len(late.had) == 4
-    assert len(of_kind(events, PhotoStarted)) == 4  # once each, however often it is tried
+    started = [event for event in events if isinstance(event, PhotoStarted)]
+    assert len(started) == 4  # once each, however often it is tried
 
 
 def test_a_photo_that_ends_every_worker_costs_itself(tmp_path: Path) -> None:
@@ -149,7 +150,7 @@ def test_a_photo_that_ends_every_worker_costs_itself(tmp_path: Path) -> None:
 
 
 def test_an_unfit_worker_is_told_of_and_gets_nothing(tmp_path: Path) -> None:
-    def refuse() -> Failure:
+    def refuse(should_stop: ShouldStop) -> Failure:
         return Failure(SetupError("it has dinplug 0.0, and the batch runs with 0.1.0"))
 
     folder = photos(tmp_path / "photos", "a.png", "b.png")
@@ -189,16 +190,27 @@ def test_a_run_without_workers_ends(tmp_path: Path) -> None:
 
 def test_a_run_whose_workers_are_all_unfit_ends_at_once(tmp_path: Path) -> None:
     made = plan(photos(tmp_path / "photos", "a.png"))
-    hand = Hand("a", ready=lambda: Failure(SetupError("no weights")))
+    hand = Hand("a", ready=lambda _: Failure(SetupError("no weights")))
     ends_with(made, Hands([hand]), "a cannot restore these photos: no weights")
 
 
 def test_workers_that_end_while_they_load_are_not_started_for_ever(tmp_path: Path) -> None:
-    def die() -> Failure | None:
+    def die(should_stop: ShouldStop) -> Failure | None:
         raise WorkerLostError
 
     made = plan(photos(tmp_path / "photos", "a.png"))
     ends_with(made, Hands(*([Hand("a", ready=die)] for _ in range(9))), "is there enough memory")
+
+
+def test_a_worker_that_comes_too_late_is_not_waited_for(tmp_path: Path) -> None:
+    def load_for_ever(should_stop: ShouldStop) -> Failure | None:
+        while not should_stop():
+            time.sleep(0.01)
+        raise Interrupted("interrupted")
+
+    made = plan(photos(tmp_path / "photos", "a.png"))
+    events, _ = run(made, Hands([Hand("late", ready=load_for_ever), Hand("good")]))
+    assert counts(events) == (1, 0, False)
 
 
 def test_a_lost_scheduler_ends_the_run(tmp_path: Path) -> None:

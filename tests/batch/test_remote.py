@@ -16,6 +16,7 @@ from dinplug.batch.loading import load_photo, read_order
 from dinplug.batch.plan import Job
 from dinplug.batch.remote import Failure, Result, Terms
 from dinplug.batch.wishes import Wishes
+from dinplug.checkpoints import LoadedModel
 from dinplug.errors import PhotoError, ReadError, SetupError, WriteError
 from dinplug.imaging import write_photo
 from dinplug.imaging.profiles import named_profile
@@ -181,7 +182,12 @@ def test_other_weights_are_refused(tiny_models: Path) -> None:
 def test_weights_are_loaded_once(tiny_models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     terms, loads = replace(WISHES.terms(WISHES.load()), profile=b"new terms"), list[Wishes]()
     load = Wishes.load
-    monkeypatch.setattr(Wishes, "load", lambda wishes: loads.append(wishes) or load(wishes))
+
+    def counted(wishes: Wishes) -> LoadedModel:
+        loads.append(wishes)
+        return load(wishes)
+
+    monkeypatch.setattr(Wishes, "load", counted)
     assert [remote.prepare(terms, 1) for _ in range(3)] == [None, None, None]
     assert len(loads) == 1
 
