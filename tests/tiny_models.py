@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
+from dinplug.atomic import write_atomically
 from dinplug.checkpoints.cards import ModelCard
-from dinplug.checkpoints.weights_file import write_atomically, write_safetensors
+from dinplug.checkpoints.weights_file import write_safetensors
 from dinplug.networks.din import DINSpec
 from dinplug.networks.imdn import IMDNSpec
 from dinplug.specs import NetworkSpec, Task, build_network

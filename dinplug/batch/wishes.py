@@ -18,7 +18,8 @@ from dinplug.restoration import RestoreOptions, Restorer
 class Wishes:
     """The options that `batch` and `restore` have in common, named as on the command line.
 
-    `max_memory` is in bytes, `scale` a factor of enlargement; None leaves a choice to dinplug.
+    `max_memory` and `max_vram` are in bytes, `scale` a factor of enlargement; None leaves a choice
+    to dinplug.
     """
 
     task: str | None = None
@@ -31,6 +32,8 @@ class Wishes:
     kernels: str | None = None
     tile: int | None = None
     max_memory: int | None = None
+    max_vram: int | None = None
+    precision: str = "auto"
     format: str | None = None
     quality: int | None = None
     compression: str | None = None
@@ -50,8 +53,11 @@ class Wishes:
             raise UsageError("say what to restore with --task, or name a --model")
         if self.scale is not None and self.task not in (None, "sr"):
             raise UsageError(f"--scale is for --task sr; {self.task} keeps a photo's size")
-        if self.reference and (self.tile is not None or self.max_memory is not None):
-            raise UsageError("--reference runs untiled: leave out --tile and --max-memory")
+        limits = (self.tile, self.max_memory, self.max_vram)
+        if self.reference and any(limit is not None for limit in limits):
+            raise UsageError(
+                "--reference runs untiled: leave out --tile, --max-memory and --max-vram"
+            )
         model = load_model(self.model, task=self.task, scale=self.scale)
         if model.any_factor and self.scale is None:
             raise UsageError(f"{model.name} enlarges by any factor: say by which with --scale")
@@ -66,6 +72,8 @@ class Wishes:
                 kernels=self.kernels,
                 tile=self.tile,
                 max_memory=self.max_memory,
+                max_vram=self.max_vram,
+                precision=self.precision,
                 ensemble=self.ensemble,
                 reference=self.reference,
                 strength=self.strength,
@@ -80,6 +88,7 @@ class Wishes:
             "strength": self.strength,
             "ensemble": self.ensemble,
             "reference": self.reference,
+            "precision": self.precision,
             "format": self.format,
             "quality": self.quality,
             "compression": self.compression,
@@ -97,3 +106,16 @@ class Wishes:
             profile = load_profile(self.output_profile)
         wishes = replace(self, model=model.name, task=str(model.task))
         return Terms(wishes, model.weights_sha256, software(), profile)
+
+    def described(self, model: LoadedModel, restorer: Restorer | None) -> list[str]:
+        """Say what photos are restored with, line by line; no `restorer`: elsewhere."""
+        lines = [
+            f"dinplug {dinplug.__version__}, {model.name} for {model.task}, "
+            f"weights SHA-256 {model.weights_sha256}"
+        ]
+        if restorer is not None:
+            lines.append(
+                f"device {restorer.runner.device}, kernels {self.kernels or 'auto'}, "
+                f"{restorer.runner.workers} tiles at a time; {restorer.options.described()}"
+            )
+        return lines

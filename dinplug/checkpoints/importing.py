@@ -6,9 +6,9 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dinplug.atomic import write_atomically
 from dinplug.checkpoints.cards import ModelCard, read_card
 from dinplug.checkpoints.fitting import count_parameters, describe_misfits, misfits
-from dinplug.checkpoints.folders import bundled_folder, imported_folder
 from dinplug.checkpoints.pickled import read_pickled
 from dinplug.checkpoints.released import identify, state_dict_of
 from dinplug.checkpoints.weights_file import (
@@ -16,10 +16,10 @@ from dinplug.checkpoints.weights_file import (
     parse_safetensors,
     read_bytes,
     sha256,
-    write_atomically,
     write_safetensors,
 )
 from dinplug.errors import CheckpointError, UsageError
+from dinplug.folders import bundled_folder, imported_folder
 from dinplug.specs import MODELS, NetworkSpec, Task, family_of, same_network
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

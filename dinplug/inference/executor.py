@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dinplug.errors import Interrupted
+from dinplug.inference.moments import TileMoments
 from dinplug.inference.plan import ExecutionPlan
 from dinplug.inference.store import MemoryMap, ScratchMap, StoredMap
 from dinplug.inference.tiling import inside, tiles
@@ -22,7 +23,6 @@ from dinplug.networks.stages import (
     StageGraph,
     StageInput,
     Statistics,
-    StatisticsKind,
     prepare_attention,
 )
 
@@ -34,41 +34,6 @@ class Progress:
     stage: str
     done: int
     total: int
-
-
-@dataclass(frozen=True)
-class TileMoments:
-    """Count, mean and summed squared deviation of a tile's pixels, per channel, in float64."""
-
-    count: int
-    mean: Tensor
-    deviation: Tensor
-
-    @staticmethod
-    def of(values: Tensor, kind: StatisticsKind) -> TileMoments:
-        """Measure (1, C, h, w); the deviation stays zero where only means are wanted."""
-        count = values.shape[2] * values.shape[3]
-        mean = values.mean(dim=(2, 3), dtype=torch.float64)
-        if kind == "mean":
-            return TileMoments(count, mean, torch.zeros_like(mean))
-        centred = values - mean.to(values.dtype)[:, :, None, None]
-        # The float32 mean is off by a rounding; the deviation is corrected for it.
-        shift = centred.mean(dim=(2, 3), dtype=torch.float64)
-        squares = centred.square().sum(dim=(2, 3), dtype=torch.float64)
-        return TileMoments(count, mean, squares - count * shift.square())
-
-    def merged(self, other: TileMoments) -> TileMoments:
-        """The moments of both pixel sets (Chan, Golub and LeVeque 1979)."""
-        count = self.count + other.count
-        step = other.mean - self.mean
-        mean = self.mean + step * (other.count / count)
-        between = step.square() * (self.count * other.count / count)
-        return TileMoments(count, mean, self.deviation + other.deviation + between)
-
-    def statistics(self, dtype: torch.dtype) -> Statistics:
-        """Mean and population variance."""
-        variance = (self.deviation / self.count).clamp_min(0)
-        return Statistics(self.mean.to(dtype), variance.to(dtype))
 
 
 class TiledRun:
@@ -141,11 +106,9 @@ class TiledRun:
         finally:
             for future in futures:
                 future.cancel()
+        # Tiles are merged in their own order, whichever finished first.
         for name in moments[0]:
-            total = moments[0][name]
-            # Tiles are merged in their own order, whichever finished first.
-            for part in moments[1:]:
-                total = total.merged(part[name])
+            total = TileMoments.merged([part[name] for part in moments])
             self.statistics[name] = total.statistics(torch.float32)
 
     def _run_tile(
