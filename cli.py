@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -115,6 +117,18 @@ def main() -> None:
 @folder_options
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and how.")
 @click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Photos restored at once, in processes that share the cores; for many small photos.",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Restore with the workers of a dask scheduler, e.g. tcp://10.0.0.5:8786.",
+)
+@click.option(
     "--report",
     type=click.Path(dir_okay=False, path_type=Path),
     metavar="FILE",
@@ -133,6 +147,8 @@ def batch(
     exclude: tuple[str, ...],
     name: str,
     dry_run: bool,
+    jobs: int,
+    cluster: str | None,
     report: Path | None,
     as_json: bool,
     overwrite: bool,
@@ -161,9 +177,12 @@ def batch(
     if not paths:
         raise click.MissingParameter(param_hint="'PATHS...'", param_type="argument")
     template, wanted, unwanted = NameTemplate(name), Patterns(include), Patterns(exclude)
+    if cluster is not None and jobs > 1:
+        raise UsageError("--jobs is for this machine: a cluster's workers are started beside it")
     if dry_run and report is not None:
         raise UsageError("--dry-run writes nothing: leave out --report")
 
+    from dinplug.batch.crew_run import CrewRun, assembled
     from dinplug.batch.plan import Request, make_plan
     from dinplug.batch.rehearse import suffix_finder
     from dinplug.batch.report.report import reported
@@ -174,7 +193,9 @@ def batch(
 
     wishes = Wishes(**options)
     model = wishes.load()
-    restorer, recipe = wishes.restorer(model), wishes.recipe(model)
+    elsewhere = jobs > 1 or cluster is not None
+    restorer = (replace(wishes, device="cpu") if elsewhere else wishes).restorer(model)
+    recipe = wishes.recipe(model)
     request = Request(paths, f"{restorer.scale:g}", out, wanted, unwanted, template, overwrite)
     plan = make_plan(
         request,
@@ -195,9 +216,10 @@ def batch(
         if show_rehearsal(plan, restorer.plan, stop, as_json=as_json):
             sys.exit(PhotoError.exit_code)
         return
-    tell_how(wishes.described(model, restorer), detail)
+    tell_how(wishes.described(model, None if elsewhere else restorer), detail)
     alone = wishes.max_memory is not None
     with (
+        assembled(wishes.terms(model), jobs, cluster, plan) as crew,
         reported(report, plan, recipe, stop, alongside=not alone, tell=note) as note_down,
         shown(as_json, plan.folders, detail=detail) as show,
     ):
@@ -206,7 +228,8 @@ def batch(
             note_down(event)
             show(event)
 
-        run = BatchRun(
+        run_type = partial(CrewRun, crew=crew) if crew else BatchRun
+        run = run_type(
             plan,
             recipe,
             restorer,

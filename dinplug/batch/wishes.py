@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dinplug
 from dinplug.batch.journal import OptionValue, Recipe
+from dinplug.batch.remote import Terms, software
 from dinplug.checkpoints import LoadedModel, load_model
 from dinplug.errors import UsageError
 from dinplug.imaging import WriteOptions
+from dinplug.imaging.profiles import PROFILE_NAMES, load_profile
 from dinplug.restoration import RestoreOptions, Restorer
 
 
@@ -97,11 +99,23 @@ class Wishes:
             str(model.task), model.name, model.weights_sha256, options, dinplug.__version__
         )
 
-    def described(self, model: LoadedModel, restorer: Restorer) -> list[str]:
-        """Say what photos are restored with, line by line."""
-        return [
+    def terms(self, model: LoadedModel) -> Terms:
+        """Return what other processes need to do the same; they choose the model by its name."""
+        profile = None
+        if self.output_profile is not None and self.output_profile.lower() not in PROFILE_NAMES:
+            profile = load_profile(self.output_profile)
+        wishes = replace(self, model=model.name, task=str(model.task))
+        return Terms(wishes, model.weights_sha256, software(), profile)
+
+    def described(self, model: LoadedModel, restorer: Restorer | None) -> list[str]:
+        """Say what photos are restored with, line by line; no `restorer`: elsewhere."""
+        lines = [
             f"dinplug {dinplug.__version__}, {model.name} for {model.task}, "
-            f"weights SHA-256 {model.weights_sha256}",
-            f"device {restorer.runner.device}, kernels {self.kernels or 'auto'}, "
-            f"{restorer.runner.workers} tiles at a time; {restorer.options.described()}",
+            f"weights SHA-256 {model.weights_sha256}"
         ]
+        if restorer is not None:
+            lines.append(
+                f"device {restorer.runner.device}, kernels {self.kernels or 'auto'}, "
+                f"{restorer.runner.workers} tiles at a time; {restorer.options.described()}"
+            )
+        return lines
