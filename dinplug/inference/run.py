@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dinplug.errors import PhotoError, SetupError
+from dinplug.inference.allocator import keep_freed_memory
 from dinplug.inference.ensemble import ORIENTATIONS, self_ensemble
 from dinplug.inference.executor import Progress, TiledRun
 from dinplug.inference.plan import FLOAT, ExecutionPlan, plan_execution
@@ -52,6 +53,8 @@ class NetworkRunner:
         self.device = find_device(options.device)
         self.network = (network.eval() if options.reference else fold(network)).to(self.device)
         self.graph = self.network.graph
+        if self.device.type == "cpu":
+            keep_freed_memory()
         # A second tile would only wait for the one GPU; a CPU takes one tile a core.
         alone = options.reference or self.device.type == "cuda"
         self.workers = 1 if alone else torch.get_num_threads()
