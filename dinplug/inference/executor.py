@@ -48,14 +48,15 @@ class TileMoments:
     def of(values: Tensor, kind: StatisticsKind) -> TileMoments:
         """Measure (1, C, h, w); the deviation stays zero where only means are wanted."""
         count = values.shape[2] * values.shape[3]
-        mean = values.mean(dim=(2, 3), dtype=torch.float64)
+        mean = wide_sum(values) / count
         if kind == "mean":
             return TileMoments(count, mean, torch.zeros_like(mean))
-        centred = values - mean.to(values.dtype)[:, :, None, None]
-        # The float32 mean is off by a rounding; the deviation is corrected for it.
-        shift = centred.mean(dim=(2, 3), dtype=torch.float64)
-        squares = centred.square().sum(dim=(2, 3), dtype=torch.float64)
-        return TileMoments(count, mean, squares - count * shift.square())
+        centre = mean.to(values.dtype)
+        centred = values - centre[:, :, None, None]
+        # The float32 mean is off by a rounding; both moments are corrected for it.
+        shift = wide_sum(centred) / count
+        squares = wide_sum(centred.square_())
+        return TileMoments(count, centre + shift, squares - count * shift.square())
 
     def merged(self, other: TileMoments) -> TileMoments:
         """The moments of both pixel sets (Chan, Golub and LeVeque 1979)."""
@@ -69,6 +70,11 @@ class TileMoments:
         """Mean and population variance."""
         variance = (self.deviation / self.count).clamp_min(0)
         return Statistics(self.mean.to(dtype), variance.to(dtype))
+
+
+def wide_sum(values: Tensor) -> Tensor:
+    """The sums (N, C) of (N, C, h, w) in float64: rows in the map's type, several times faster."""
+    return values.sum(dim=3).sum(dim=2, dtype=torch.float64)
 
 
 class TiledRun:
@@ -180,6 +186,8 @@ class TiledRun:
             read.span(rows, step, grid.size(self.plan.height)),
             read.span(columns, step, grid.size(self.plan.width)),
         )
+        if stage.halo:  # convolutions would copy a window of a larger map at every use
+            window = window.contiguous(memory_format=torch.channels_last)
         return window.to(self.device)  # a scratch map is in host memory
 
     def _report(self, stage: Stage) -> None:

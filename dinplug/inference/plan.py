@@ -10,7 +10,7 @@ from dinplug.errors import UsageError
 from dinplug.networks.stages import FeatureMap, Grid, Read, Stage, StageGraph
 
 FLOAT = 4
-TARGET_WORKSPACE = 40 << 20
+TARGET_WORKSPACE = 64 << 20
 """Bytes of one tile's workspace that a core still handles well; decides the tile's side."""
 OPERATOR_SHARE = 3.0
 """Measured: what convolutions take beside their inputs and outputs, and freed blocks kept."""

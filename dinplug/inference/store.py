@@ -24,7 +24,7 @@ class StoredMap(Protocol):
     """A whole feature map (1, C, H, W) that tiles read and write."""
 
     def read(self, rows: Span, columns: Span) -> Tensor:
-        """A copy of the window, (1, C, h, w) channels-last."""
+        """The window (1, C, h, w), to be read before anything is written."""
 
     def write(self, rows: Span, columns: Span, values: Tensor) -> None:
         """Put `values` (1, C, h, w) at the window."""
@@ -50,8 +50,7 @@ class MemoryMap:
         return MemoryMap(whole.permute(0, 3, 1, 2))
 
     def read(self, rows: Span, columns: Span) -> Tensor:
-        window = window_of(self.whole, rows, columns)
-        return window.clone(memory_format=torch.channels_last)
+        return window_of(self.whole, rows, columns)
 
     def write(self, rows: Span, columns: Span, values: Tensor) -> None:
         window_of(self.whole, rows, columns).copy_(values)
