@@ -182,12 +182,13 @@ class TiledRun:
         read = stage.reads[index]
         grid = self.specs[read.name].grid
         step = stage.grid.step_to(grid)
-        window = self.maps[read.name].read(
+        stored = self.maps[read.name]
+        # Convolutions of more than a pixel would copy a window of a larger map at every use.
+        take = stored.read if stage.halo else stored.view
+        window = take(
             read.span(rows, step, grid.size(self.plan.height)),
             read.span(columns, step, grid.size(self.plan.width)),
         )
-        if stage.halo:  # convolutions would copy a window of a larger map at every use
-            window = window.contiguous(memory_format=torch.channels_last)
         return window.to(self.device)  # a scratch map is in host memory
 
     def _report(self, stage: Stage) -> None:

@@ -23,8 +23,11 @@ FORGET_AFTER = 16 << 20
 class StoredMap(Protocol):
     """A whole feature map (1, C, H, W) that tiles read and write."""
 
+    def view(self, rows: Span, columns: Span) -> Tensor:
+        """The window itself, (1, C, h, w), to be used before anything is written there."""
+
     def read(self, rows: Span, columns: Span) -> Tensor:
-        """The window (1, C, h, w), to be read before anything is written."""
+        """A copy of the window, (1, C, h, w) channels-last."""
 
     def write(self, rows: Span, columns: Span, values: Tensor) -> None:
         """Put `values` (1, C, h, w) at the window."""
@@ -49,8 +52,11 @@ class MemoryMap:
         whole = torch.empty((1, height, width, channels), device=device)
         return MemoryMap(whole.permute(0, 3, 1, 2))
 
-    def read(self, rows: Span, columns: Span) -> Tensor:
+    def view(self, rows: Span, columns: Span) -> Tensor:
         return window_of(self.whole, rows, columns)
+
+    def read(self, rows: Span, columns: Span) -> Tensor:
+        return self.view(rows, columns).clone(memory_format=torch.channels_last)
 
     def write(self, rows: Span, columns: Span, values: Tensor) -> None:
         window_of(self.whole, rows, columns).copy_(values)
@@ -78,8 +84,8 @@ class ScratchMap(MemoryMap):
         super().__init__(flat.view(1, height, width, channels).permute(0, 3, 1, 2))
         self.touched = 0
 
-    def read(self, rows: Span, columns: Span) -> Tensor:
-        window = super().read(rows, columns)
+    def view(self, rows: Span, columns: Span) -> Tensor:
+        window = super().view(rows, columns)
         self.forget(window.numel() * 4)
         return window
 
