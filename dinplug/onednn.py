@@ -21,8 +21,6 @@ _ONE = (1, 1)
 @functools.cache
 def find_fused() -> Any:
     """torch's operator of oneDNN's fused convolution; None where it is missing or has changed."""
-    if not torch.backends.mkldnn.is_available():
-        return None
     try:
         operator = torch.ops.mkldnn._convolution_pointwise
         pixel, weight = torch.ones(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
@@ -69,6 +67,6 @@ def convolve(
         y = operator(x, weight, bias, *geometry, activation, scalars, "")
         return y
     # Of the activations only the ReLU fuses with a sum.
-    activation = "relu" if slope == 0 else None
-    y = operator.binary(x, residual, weight, bias, *geometry, "add", 1.0, activation, [], "")
+    rectified = "relu" if slope == 0 else None
+    y = operator.binary(x, residual, weight, bias, *geometry, "add", 1.0, rectified, [], "")
     return F.leaky_relu_(y, slope) if slope else y

@@ -33,13 +33,14 @@ class Conv(nn.Conv2d):
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
         """Map (N, inputs, H, W) to (N, outputs, H', W'); a `residual` joins before activation."""
+        assert not isinstance(self.padding, str)
         (rows, columns), (down, across) = self.padding, self.stride
         return ops.convolve(
             x,
             self.weight,
             self.bias,
             stride=(down, across),
-            padding=(int(rows), int(columns)),
+            padding=(rows, columns),
             groups=self.groups,
             slope=self.slope,
             residual=residual,

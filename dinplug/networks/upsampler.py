@@ -83,8 +83,8 @@ class FoldedUpsampler(nn.Module):
 def compose(original: nn.Module, halo: int, factor: int) -> tuple[Tensor, Tensor]:
     """Weight (3·factor², C, k, k) and bias of the one convolution, from impulse responses.
 
-    Runs in float64 so that composing costs no accuracy. The window is just what one impulse reaches:
-    within it the layers' zero padding stands for zeros that are there anyway.
+    Runs in float64 so that composing costs no accuracy. The window is what one impulse reaches:
+    beyond it are zeros, as the layers' padding has it.
     """
     layers = copy.deepcopy(original).double()
     channels = next(m for m in layers.modules() if isinstance(m, nn.Conv2d)).in_channels
