@@ -19,6 +19,8 @@ import sys
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Any
 
 import click
 
@@ -31,6 +33,18 @@ from dinplug.specs import MODELS
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_MODELS = ("imdn-x2", "imdn-x4", "aidn-x2", "msfin-x4", "din-dehaze-small")
 BASE = "released eager"
+SURROUNDINGS: dict[str, Any] = {
+    "stdout": subprocess.PIPE,
+    "stderr": subprocess.PIPE,
+    "text": True,
+    "cwd": ROOT,
+    "env": {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+}
+
+
+def command(*arguments: str) -> list[str]:
+    """The call of benchmarks.cpu_engines."""
+    return [sys.executable, "-m", "benchmarks.cpu_engines", *arguments]
 
 
 @dataclass
@@ -43,19 +57,23 @@ class Contender:
     trouble: str = ""
 
     @staticmethod
-    def started(engine: str, model: str, height: int, width: int, limit: int) -> Contender:
-        """Start an engine and wait until it has run once."""
+    def started(
+        engine: str, model: str, height: int, width: int, limit: int, folder: Path
+    ) -> Contender:
+        """Convert the network in `folder` if it is not there yet; start, and wait for one run."""
         if (package := missing(engine)) is not None:
             return Contender(engine, trouble=f"not installed ({package})")
         numbers = [str(value) for value in (height, width, limit << 20)]
+        conversion = ENGINES[engine].conversion
+        if conversion and not (folder / conversion).exists():
+            converted = subprocess.run(
+                command(conversion, model, *numbers, str(folder)), **SURROUNDINGS
+            )
+            if converted.returncode:
+                return Contender(engine, trouble=failure(converted.stderr, converted.returncode))
+            (folder / conversion).touch()
         process = subprocess.Popen(
-            [sys.executable, "-m", "benchmarks.cpu_engines", engine, model, *numbers],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            cwd=ROOT,
-            env={**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
+            command(engine, model, *numbers, str(folder)), stdin=subprocess.PIPE, **SURROUNDINGS
         )
         contender = Contender(engine, process)
         contender.answer()
@@ -102,21 +120,18 @@ def compare(
     model: str, sides: tuple[int, int], engines: Sequence[str], repeats: int, limit: int
 ) -> list[Contender]:
     """Measure engines on a model: in turn, or each alone where memory is limited."""
-    if limit:
+    with TemporaryDirectory(prefix="dinplug-") as folder:
+        started = (Contender.started(e, model, *sides, limit, Path(folder)) for e in engines)
+        # With a limit each is started when the one before is done.
+        groups = ([contender] for contender in started) if limit else [list(started)]
         contenders = []
-        for engine in engines:
-            contender = Contender.started(engine, model, *sides, limit)
+        for group in groups:
             for _ in range(repeats):
-                contender.run()
-            contender.stop()
-            contenders.append(contender)
-        return contenders
-    contenders = [Contender.started(engine, model, *sides, 0) for engine in engines]
-    for _ in range(repeats):
-        for contender in contenders:
-            contender.run()
-    for contender in contenders:
-        contender.stop()
+                for contender in group:
+                    contender.run()
+            for contender in group:
+                contender.stop()
+            contenders += group
     return contenders
 
 

@@ -1,23 +1,25 @@
 """The CPU benchmark's contenders, each made ready in a process of its own, and what they cost.
 
-Run as a program (`python -m benchmarks.cpu_engines ENGINE MODEL HEIGHT WIDTH [LIMIT]`) it makes an
-engine ready, says so in one line of JSON, then runs once for every line it is sent and answers with
-its cost: seconds of CPU and of wall time, peak memory in bytes over what the process held before
-the engine was made. LIMIT bytes are the most memory its data may take.
+Run as a program (`python -m benchmarks.cpu_engines ENGINE MODEL HEIGHT WIDTH LIMIT FOLDER`) it
+makes an engine ready, says so in one line of JSON, then runs once for every line it is sent and
+answers with its cost: seconds of CPU and of wall time, peak memory in bytes over what the process
+held before the engine was made. LIMIT bytes are the most memory its data may take, 0 any; FOLDER
+keeps converted networks. A network is converted (ENGINE "--onnx" or "--pnnx") in a process before.
 """
 
 from __future__ import annotations
 
 import importlib.util
 import json
+import os
 import re
 import resource
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -66,7 +68,7 @@ def onnxruntime(name: str, image: Tensor, limit: int) -> Run:
 
     options = runtime.SessionOptions()
     options.intra_op_num_threads = options.inter_op_num_threads = 1
-    session = runtime.InferenceSession(str(exported(name, image)), options)
+    session = runtime.InferenceSession("network.onnx", options)
     planes = image.contiguous().numpy()
     return lambda: session.run(None, {INPUT: planes})
 
@@ -76,7 +78,7 @@ def openvino(name: str, image: Tensor, limit: int) -> Run:
     import openvino as ov
 
     settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
-    model = ov.Core().compile_model(str(exported(name, image)), "CPU", settings)
+    model = ov.Core().compile_model("network.onnx", "CPU", settings)
     planes = image.contiguous().numpy()
     return lambda: model(planes)
 
@@ -85,21 +87,11 @@ def ncnn(name: str, image: Tensor, limit: int) -> Run:
     """The traced network by ncnn, in float32."""
     import ncnn as runtime
 
-    folder = Path(tempfile.mkdtemp(prefix="dinplug-ncnn-"))
-    trace: Callable[..., Any] = torch.jit.trace
-    traced = trace(whole(name), image.contiguous(), check_trace=False)
-    traced.save(str(folder / "network.pt"))
-    program = Path(sysconfig.get_path("scripts")) / "pnnx"
-    shape = f"inputshape=[1,3,{image.shape[2]},{image.shape[3]}]"
-    command = [str(program), "network.pt", shape, "fp16=0"]
-    said = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True).stderr
-    if unknown := re.search(r"^ignore (\S+)", said, re.MULTILINE):
-        raise SystemExit(f"ncnn has no {unknown[1]}")
     net = runtime.Net()
     net.opt.num_threads = 1
     net.opt.use_fp16_storage = net.opt.use_fp16_packed = net.opt.use_fp16_arithmetic = False
-    net.load_param(str(folder / "network.ncnn.param"))
-    net.load_model(str(folder / "network.ncnn.bin"))
+    net.load_param("network.ncnn.param")
+    net.load_model("network.ncnn.bin")
     planes = runtime.Mat(image[0].contiguous().numpy()).clone()
 
     def run() -> Any:
@@ -110,15 +102,23 @@ def ncnn(name: str, image: Tensor, limit: int) -> Run:
     return run
 
 
-ENGINES: dict[str, tuple[Callable[[str, Tensor, int], Run], tuple[str, ...]]] = {
-    "released eager": (released, ()),
-    "dinplug": (dinplug, ()),
-    "OpenVINO": (openvino, ("openvino", "onnxscript")),
-    "ONNX Runtime": (onnxruntime, ("onnxruntime", "onnxscript")),
-    "ncnn": (ncnn, ("ncnn", "pnnx")),
-    "torch.compile": (compiled, ()),
+@dataclass(frozen=True)
+class Engine:
+    """How an engine is made ready, the packages that takes, and what converts networks for it."""
+
+    ready: Callable[[str, Tensor, int], Run]
+    packages: tuple[str, ...] = ()
+    conversion: str | None = None
+
+
+ENGINES = {
+    "released eager": Engine(released),
+    "dinplug": Engine(dinplug),
+    "OpenVINO": Engine(openvino, ("openvino", "onnxscript"), "--onnx"),
+    "ONNX Runtime": Engine(onnxruntime, ("onnxruntime", "onnxscript"), "--onnx"),
+    "ncnn": Engine(ncnn, ("ncnn", "pnnx"), "--pnnx"),
+    "torch.compile": Engine(compiled),
 }
-"""How each engine is made ready, and the packages that takes."""
 
 
 def whole(name: str) -> nn.Module:
@@ -126,25 +126,39 @@ def whole(name: str) -> nn.Module:
     return UnitRange(network_of(name))
 
 
-def exported(name: str, image: Tensor) -> Path:
-    """An ONNX file of the network for pictures of this size."""
-    file = Path(tempfile.mkdtemp(prefix="dinplug-onnx-")) / "network.onnx"
+def export(name: str, image: Tensor) -> None:
+    """Write network.onnx for pictures of this size into the working folder."""
     with quiet(), plain_torch(), torch.no_grad():
         torch.onnx.export(
             whole(name),
             (image.contiguous(),),
-            str(file),
+            "network.onnx",
             dynamo=True,
             input_names=[INPUT],
             opset_version=OPSET,
             verbose=False,
         )
-    return file
+
+
+def convert(name: str, image: Tensor) -> None:
+    """Write ncnn's files for pictures of this size into the working folder."""
+    trace: Callable[..., Any] = torch.jit.trace
+    with plain_torch(), torch.no_grad():
+        trace(whole(name), image.contiguous(), check_trace=False).save("network.pt")
+    program = Path(sysconfig.get_path("scripts")) / "pnnx"
+    shape = f"inputshape=[1,3,{image.shape[2]},{image.shape[3]}]"
+    command = [str(program), "network.pt", shape, "fp16=0"]
+    said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
+    if unknown := re.search(r"^ignore (\S+)", said, re.MULTILINE):
+        raise SystemExit(f"ncnn has no {unknown[1]}")
+
+
+CONVERSIONS = {"--onnx": export, "--pnnx": convert}
 
 
 def missing(engine: str) -> str | None:
     """The first package an engine lacks here, or None."""
-    for package in ENGINES[engine][1]:
+    for package in ENGINES[engine].packages:
         if importlib.util.find_spec(package) is None:
             return package
     return None
@@ -165,7 +179,7 @@ def serve(engine: str, name: str, height: int, width: int, limit: int) -> None:
     if limit:
         resource.setrlimit(resource.RLIMIT_DATA, (before + limit, before + limit))
     with torch.inference_mode(engine != "torch.compile"), torch.no_grad():
-        run = ENGINES[engine][0](name, image, limit)
+        run = ENGINES[engine].ready(name, image, limit)
         run()
         print(json.dumps({"ready": True}), flush=True)
         for _ in sys.stdin:
@@ -179,5 +193,16 @@ def serve(engine: str, name: str, height: int, width: int, limit: int) -> None:
             print(json.dumps(cost), flush=True)
 
 
+def main() -> None:
+    """Convert a network, or serve an engine."""
+    engine, name, *numbers, folder = sys.argv[1:]
+    height, width, limit = (int(value) for value in numbers)
+    os.chdir(folder)
+    if engine in CONVERSIONS:
+        CONVERSIONS[engine](name, picture(height, width))
+    else:
+        serve(engine, name, height, width, limit)
+
+
 if __name__ == "__main__":
-    serve(sys.argv[1], sys.argv[2], *(int(value) for value in sys.argv[3:6]))
+    main()
