@@ -2,45 +2,45 @@
 
 from __future__ import annotations
 
-import json
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, NoReturn
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import click
 from click.exceptions import NoArgsIsHelpError
 
 import dinplug
 from dinplug.batch.interrupt import Stop, leave_tidied, stop_on_signals
-from dinplug.batch.options import (
-    device_option,
-    kernels_option,
-    parse_factor,
-    restoration_options,
-)
+from dinplug.batch.options import folder_options, restoration_options
 from dinplug.batch.streams import prepare_streams
-from dinplug.batch.summary import for_display, printable
+from dinplug.batch.summary import printable
+from dinplug.commands.completion import completion
+from dinplug.commands.evaluate import evaluate
 from dinplug.commands.info import info
-from dinplug.commands.models_export import export_model
+from dinplug.commands.models import models
+from dinplug.commands.presets import presets
+from dinplug.commands.schema import schema
+from dinplug.commands.settings import (
+    ConfigurableCommand,
+    preset_option,
+    settings_told,
+    tell,
+    tell_how,
+)
 from dinplug.commands.train import train
+from dinplug.commands.verify import verify
+from dinplug.commands.watch import watch
 from dinplug.errors import DinplugError, Interrupted, PhotoError, SetupError, UsageError
+
+if TYPE_CHECKING:
+    from dinplug.batch.progress import Detail
 
 # Commands import what they need themselves: torch alone takes seconds, and --help none of it.
 
 EXISTING = click.Path(exists=True, path_type=Path)
-FOLDER = click.Path(exists=True, file_okay=False, path_type=Path)
 ANY_PATH = click.Path(path_type=Path)
-
-
-class ResultsFolder(click.Path):
-    """A path that is not '', which a shell makes of an unset variable and Path takes for `.`."""
-
-    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
-        if value == "":
-            self.fail("the name of a folder is empty", param, ctx)
-        return super().convert(value, param, ctx)
 
 
 def end_with_error(message: str, exit_code: int) -> NoReturn:
@@ -102,31 +102,25 @@ def main() -> None:
     """
 
 
-@main.command()
-@click.argument("paths", nargs=-1, required=True, type=EXISTING, metavar="PATHS...")
+@main.command(cls=ConfigurableCommand)
+@click.argument("paths", nargs=-1, type=EXISTING, metavar="PATHS...")
 @click.option(
-    "--out",
-    type=ResultsFolder(path_type=Path),
-    metavar="FOLDER",
-    help="Where results go. Default: beside the folder (of a photo: the one it is in), named "
-    "after it and the task.",
+    "--from",
+    "path_list",
+    type=click.Path(exists=True, dir_okay=False, allow_dash=True),
+    metavar="FILE",
+    help="Paths from a list, one a line or ended by NULs (find -print0); - is standard input.",
 )
-@click.option("--include", multiple=True, metavar="PATTERN", help="Only what fits, e.g. '*.tif'.")
-@click.option("--exclude", multiple=True, metavar="PATTERN", help="Nothing that fits.")
-@click.option(
-    "--name",
-    default="{stem}{suffix}",
-    show_default=True,
-    metavar="TEMPLATE",
-    help="Names of results: {stem}, {task}, {model}, {scale}, {suffix} and other text.",
-)
+@folder_options
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and how.")
+@preset_option
 @restoration_options
 @click.pass_obj
 def batch(
     stop: Stop,
     /,
     paths: tuple[Path, ...],
+    path_list: str | None,
     out: Path | None,
     include: tuple[str, ...],
     exclude: tuple[str, ...],
@@ -134,6 +128,7 @@ def batch(
     dry_run: bool,
     as_json: bool,
     overwrite: bool,
+    detail: Detail | None,
     **options: Any,
 ) -> None:
     """Restore the photos in PATHS; folders are walked.
@@ -146,10 +141,16 @@ def batch(
     Examples:
       dinplug batch --task dehaze ./photos
       dinplug batch --task sr --scale 2 ./scans --out ./large --include "*.tif" --dry-run
+      find . -name "*.cr2" -newer last -print0 | dinplug batch --task dehaze --from -
     """
     from dinplug.batch.naming import NameTemplate
+    from dinplug.batch.path_list import read_path_list
     from dinplug.batch.patterns import Patterns
 
+    if path_list is not None:
+        paths += read_path_list(path_list)
+    if not paths:
+        raise click.MissingParameter(param_hint="'PATHS...'", param_type="argument")
     template, wanted, unwanted = NameTemplate(name), Patterns(include), Patterns(exclude)
 
     from dinplug.batch.plan import Request, make_plan
@@ -171,12 +172,15 @@ def batch(
         is_foreign_name=is_foreign_name,
     )
     for note in plan.notes:
-        click.echo(for_display(f"note: {note}"), err=True)
+        tell(f"note: {note}", detail)
     if dry_run:
+        for line in settings_told():
+            tell(line, detail)
         if show_rehearsal(plan, restorer.plan, stop, as_json=as_json):
             sys.exit(PhotoError.exit_code)
         return
-    with shown(as_json, plan.folders) as emit:
+    tell_how(wishes.described(model, restorer), detail)
+    with shown(as_json, plan.folders, detail=detail) as emit:
         run = BatchRun(
             plan,
             recipe,
@@ -186,7 +190,7 @@ def batch(
             stop,
             overwrite=overwrite,
             overlap=wishes.max_memory is None,
-            warn=lambda text: click.echo(for_display(f"note: {text}"), err=True),
+            warn=lambda text: tell(f"note: {text}", detail),
         )
         stop.before_leaving.append(run.leave)
         finished = run.run()
@@ -196,10 +200,11 @@ def batch(
         sys.exit(PhotoError.exit_code)
 
 
-@main.command()
+@main.command(cls=ConfigurableCommand)
 @click.argument("source", type=EXISTING, metavar="IN")
 @click.argument("target", type=ANY_PATH, metavar="OUT")
 @click.option("--dry-run", is_flag=True, help="Only show how the photo would be restored.")
+@preset_option
 @restoration_options
 @click.pass_obj
 def restore(
@@ -210,6 +215,7 @@ def restore(
     dry_run: bool,
     as_json: bool,
     overwrite: bool,
+    detail: Detail | None,
     **options: Any,
 ) -> None:
     """Restore the photo IN and write OUT, whose name says the kind of file.
@@ -232,12 +238,15 @@ def restore(
         from dinplug.batch.plan import BatchPlan, Job
 
         plan = BatchPlan((Job(source, target, target.parent),))
+        for line in settings_told():
+            tell(line, detail)
         if show_rehearsal(plan, restorer.plan, stop, as_json=as_json):
             sys.exit(PhotoError.exit_code)
         return
-    with shown(as_json) as emit:
+    tell_how(wishes.described(model, restorer), detail)
+    with shown(as_json, detail=detail) as emit:
 
-        def tell(event: Event) -> None:
+        def show(event: Event) -> None:
             """Show the event; in words a failure is the error that ends the command."""
             if as_json or not isinstance(event, PhotoFailed):
                 emit(event)
@@ -248,124 +257,12 @@ def restore(
             wishes.recipe(model),
             restorer,
             write_options,
-            tell,
+            show,
             stop,
             overwrite=overwrite,
         )
         stop.before_leaving.append(run.unfinished.remove)
         run.run()
-
-
-@main.group(invoke_without_command=True)
-@click.pass_context
-def models(ctx: click.Context) -> None:
-    """List the models: task, network, scale, parameters, weights, licence.
-
-    \b
-    Examples:
-      dinplug models
-      dinplug models show imdn-x2
-      dinplug models import ~/Downloads/IMDN_x2.pth
-    """
-    if ctx.invoked_subcommand is None:
-        from dinplug.checkpoints import list_models
-        from dinplug.listing import model_table
-
-        click.echo(model_table(list_models()))
-
-
-@models.command()
-@click.argument("name")
-def show(name: str) -> None:
-    """Show the card of the model NAME: paper, data, licence, source, hashes.
-
-    \b
-    Example:
-      dinplug models show imdn-x2
-    """
-    from dinplug.checkpoints import model_card
-    from dinplug.listing import card_text
-
-    click.echo(card_text(model_card(name)))
-
-
-@models.command(name="import")
-@click.argument("checkpoint", type=EXISTING)
-@click.option("--name", metavar="NAME", help="Name of the model. Default: that of its network.")
-def import_(checkpoint: Path, name: str | None) -> None:
-    """Import the authors' file CHECKPOINT of a network dinplug knows.
-
-    It is recognised by its contents, never run, and kept in the user's data folder.
-
-    \b
-    Example:
-      dinplug models import ~/Downloads/IMDN_x2.pth
-    """
-    from dinplug.checkpoints.importing import import_checkpoint
-    from dinplug.listing import import_text
-
-    click.echo(import_text(import_checkpoint(checkpoint, name)))
-
-
-@main.command()
-@click.option("--model", required=True, metavar="NAME", help="The model to evaluate.")
-@click.option("--hr", required=True, type=FOLDER, help="Folder of clean pictures.")
-@click.option(
-    "--lr",
-    type=FOLDER,
-    help="Folder of degraded pictures, matched by name; without it (task sr) they are made.",
-)
-@click.option(
-    "--scale", metavar="FACTOR", callback=parse_factor, help="Factor, for models of any factor."
-)
-@click.option("--ensemble", is_flag=True, help='The papers\' "+": average over 8 orientations.')
-@click.option(
-    "--protocol",
-    type=click.Choice(["published", "whole"]),
-    default="published",
-    show_default=True,
-    help="The way behind the published numbers, or each image whole.",
-)
-@device_option
-@kernels_option
-@click.option("--json", "as_json", is_flag=True, help="Print one JSON object.")
-@click.pass_obj
-def evaluate(
-    stop: Stop,
-    /,
-    model: str,
-    hr: Path,
-    lr: Path | None,
-    scale: float | None,
-    ensemble: bool,
-    protocol: str,
-    device: str,
-    kernels: str,
-    as_json: bool,
-) -> None:
-    """Measure PSNR and SSIM of a model on pairs of pictures, as its paper does.
-
-    \b
-    Example:
-      dinplug evaluate --model imdn-x2 --hr Set5/HR --lr Set5/LRx2
-    """
-    from dinplug.checkpoints import load_model
-    from dinplug.evaluation.evaluate import score_model, table
-    from dinplug.evaluation.pairs import find_pairs
-
-    loaded = load_model(model, scale=scale)
-    result = score_model(
-        loaded,
-        find_pairs(hr, lr, scale or loaded.scale),
-        scale=scale,
-        protocol=None if protocol == "published" else protocol,
-        ensemble=ensemble,
-        device=device,
-        kernels=kernels,
-        should_stop=stop,
-        on_score=lambda named: click.echo(f"{named.name}: {named.score.psnr:.3f} dB", err=True),
-    )
-    click.echo(json.dumps(result.as_json()) if as_json else table(result))
 
 
 @main.command()
@@ -387,9 +284,8 @@ def doctor() -> None:
         raise SetupError("dinplug cannot work here; see the lines marked FAULT")
 
 
-main.add_command(train)
-main.add_command(info)
-models.add_command(export_model)
+for command in (completion, evaluate, info, models, presets, schema, train, verify, watch):
+    main.add_command(command)
 
 if __name__ == "__main__":
     main()

@@ -19,7 +19,6 @@ from pathlib import Path
 import click
 
 from dinplug.checkpoints import LoadedModel, load_weights
-from dinplug.checkpoints.folders import bundled_folder, imported_folder
 from dinplug.errors import DinplugError
 from dinplug.evaluation.baselines import classical_methods
 from dinplug.evaluation.bench import (
@@ -31,6 +30,7 @@ from dinplug.evaluation.bench import (
 )
 from dinplug.evaluation.evaluate import restorer_8bit
 from dinplug.evaluation.sets import BenchSet, read_clean, read_samples, sets_at_hand
+from dinplug.folders import bundled_folder, imported_folder
 from dinplug.specs import TASK_TITLES, Task
 
 HERE = Path(__file__).resolve().parent

@@ -17,7 +17,7 @@ def main() -> None:
         signal.signal(number, _leave)
     from dinplug.cli import main as command_line
 
-    command_line()
+    command_line(prog_name="dinplug")  # also as `python -m dinplug`; completion asks by name
 
 
 def _leave(number: int, frame: FrameType | None) -> None:

@@ -10,8 +10,8 @@ from pathlib import Path
 from typing import Any
 
 from dinplug.checkpoints.cards import ModelCard, read_card
-from dinplug.checkpoints.folders import bundled_folder
 from dinplug.evaluation.sets import BENCH_SETS, SET5
+from dinplug.folders import bundled_folder
 from dinplug.specs import TASK_TITLES, Task, family_of, spec_fields
 
 ROOT = Path(__file__).resolve().parents[1]

@@ -30,3 +30,9 @@ def tiny_models(_tiny_data_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with the models of `tests.tiny_models`, in use by this test."""
     monkeypatch.setenv("DINPLUG_DATA_HOME", str(_tiny_data_home))
     return _tiny_data_home
+
+
+@pytest.fixture(autouse=True)
+def _no_settings(tmp_path_factory: pytest.TempPathFactory, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Keep the settings of whoever runs the tests out of them."""
+    monkeypatch.setenv("DINPLUG_CONFIG_HOME", str(tmp_path_factory.getbasetemp() / "no-settings"))

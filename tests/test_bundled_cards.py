@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 
 from dinplug.checkpoints.cards import read_card
-from dinplug.checkpoints.folders import bundled_folder
+from dinplug.folders import bundled_folder
 from scripts.model_cards import NOTES, PAGES, missing, page
 
 CARDS = sorted(bundled_folder().glob("*.json"))

@@ -6,6 +6,7 @@ rely on the fields named here for as long as the version stays the same.
 
 import json
 from dataclasses import asdict, dataclass, fields
+from importlib import resources
 from typing import get_type_hints
 
 from dinplug.errors import UsageError
@@ -114,6 +115,11 @@ _KINDS: dict[str, type[Event]] = {
     "run-finished": RunFinished,
 }
 _KIND_OF = {event_type: kind for kind, event_type in _KINDS.items()}
+
+
+def json_schema() -> str:
+    """Return the JSON schema of the lines, as text."""
+    return resources.files("dinplug.batch").joinpath("events.schema.json").read_text("utf-8")
 
 
 def to_json(event: Event) -> str:

@@ -72,6 +72,7 @@ class Journal:
     folder: Path
     _latest: dict[str, Record] = field(default_factory=dict)
     _begun: dict[str, Record] = field(default_factory=dict)
+    _of_source: dict[str, set[str]] = field(default_factory=dict)
 
     @staticmethod
     def read(folder: Path) -> "Journal":
@@ -88,6 +89,10 @@ class Journal:
     def outputs(self) -> set[Path]:
         """Every result the journal knows as done or begun, as paths inside its folder."""
         return {self.folder / output for output in (*self._latest, *self._begun)}
+
+    def results_of(self, source: Path) -> set[Path]:
+        """Every result made of `source`, or begun, whatever `source` was then."""
+        return {self.folder / output for output in self._of_source.get(str(source), ())}
 
     def find(self, target: Path) -> Record | None:
         """The latest record of the result `target` as done, if any."""
@@ -124,6 +129,8 @@ class Journal:
             self._latest[record.output] = record
         elif record.status == "begun":
             self._begun[record.output] = record
+        if record.status != "failed":
+            self._of_source.setdefault(record.source, set()).add(record.output)
 
 
 def _sha256(stream: BinaryIO) -> str:

@@ -1,5 +1,6 @@
 """Names for results: the `--name` template, and a free name where two inputs want the same."""
 
+import re
 import string
 import unicodedata
 from collections.abc import Iterator, Sequence
@@ -59,44 +60,65 @@ class NameTemplate:
 
 @dataclass(frozen=True)
 class Wanted:
-    """The place an input wants for its result, `folder`/`stem``suffix`, relative to the output."""
+    """The place an input wants for its result, `folder`/`stem``suffix`, relative to the output.
+
+    `earlier` are the names that results of this input have in `folder` already.
+    """
 
     source: Path
     folder: PurePosixPath
     stem: str
     suffix: str
+    earlier: frozenset[str] = frozenset()
+
+    @property
+    def kept(self) -> str | None:
+        """The earlier name that still fits, if there is one."""
+        if not self.earlier:
+            return None
+        middle = rf"(_{re.escape(_kind(self.source))}|_\d+)?"
+        form = re.compile(re.escape(self.stem) + middle + re.escape(self.suffix))
+        return next(filter(form.fullmatch, sorted(self.earlier)), None)
 
 
 def free_names(wanted: Sequence[Wanted]) -> list[str]:
     """Return a name for each, no two alike in one folder, the wanted one wherever possible.
 
-    An input that keeps its own name goes first; of the others, the first in order gets the plain
-    name, the next the input's extension added (`a_cr2.tif`), then a number. Names that differ in
-    case or Unicode form only are alike, because many file systems think so.
+    The name of an earlier result stays, whatever has come since. Then an input that keeps its own
+    name goes first; of the others, the first in order gets the plain name, the next the input's
+    extension added (`a_cr2.tif`), then a number. Names that differ in case or Unicode form only
+    are alike, because many file systems think so.
     """
     names = [""] * len(wanted)
     taken: set[tuple[str, str]] = set()
-    keeps_name = [place.stem + place.suffix == place.source.name for place in wanted]
-    order = sorted(range(len(wanted)), key=lambda number: not keeps_name[number])
+    kept = [place.kept for place in wanted]
+    keeps_own = [place.stem + place.suffix == place.source.name for place in wanted]
+    order = sorted(range(len(wanted)), key=lambda n: (kept[n] is None, not keeps_own[n]))
     for number in order:
         place = wanted[number]
         folder = _alike(str(place.folder))
         names[number] = next(
-            name for name in _candidates(place) if (folder, _alike(name)) not in taken
+            name for name in _candidates(place, kept[number]) if (folder, _alike(name)) not in taken
         )
         taken.add((folder, _alike(names[number])))
     return names
 
 
-def _candidates(place: Wanted) -> Iterator[str]:
+def _candidates(place: Wanted, kept: str | None) -> Iterator[str]:
+    if kept is not None:
+        yield kept
     yield place.stem + place.suffix
-    kind = place.source.suffix.lstrip(".").lower()
+    kind = _kind(place.source)
     if kind and f".{kind}" != place.suffix.lower():
         yield f"{place.stem}_{kind}{place.suffix}"
     number = 2
     while True:
         yield f"{place.stem}_{number}{place.suffix}"
         number += 1
+
+
+def _kind(source: Path) -> str:
+    return source.suffix.lstrip(".").lower()
 
 
 def _alike(name: str) -> str:

@@ -1,13 +1,24 @@
-"""The command line options that `batch` and `restore` have in common."""
+"""The command line options that `batch`, `restore` and `watch` have in common."""
 
 import re
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, TypeVar
 
 import click
 
+from dinplug.batch.completion import complete_models
+
 TASKS = ("sr", "deblur", "derain", "dehaze")
 FORMATS = ("tiff", "jpeg", "png", "webp")
+FORMAT_OF_SUFFIX = {
+    ".tif": "tiff",
+    ".tiff": "tiff",
+    ".jpg": "jpeg",
+    ".jpeg": "jpeg",
+    ".png": "png",
+    ".webp": "webp",
+}
 COMPRESSIONS = ("none", "lzw", "deflate", "zstd", "packbits")
 BIT_DEPTHS = ("8", "16", "32")
 _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
@@ -16,6 +27,15 @@ LARGEST_FACTOR = 64
 KERNELS = ("auto", "on", "off")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 Command = TypeVar("Command", bound=Callable[..., Any])
+
+
+class ResultsFolder(click.Path):
+    """A path that is not '', which a shell makes of an unset variable and Path takes for `.`."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> Any:
+        if value == "":
+            self.fail("the name of a folder is empty", param, ctx)
+        return super().convert(value, param, ctx)
 
 
 def parse_size(ctx: click.Context, param: click.Parameter, value: str | None) -> int | None:
@@ -73,9 +93,21 @@ kernels_option = click.option(
     help="Triton kernels: auto is on CUDA devices.",
 )
 
-_OPTIONS = [
+tile_option = click.option(
+    "--tile", type=click.IntRange(min=1), help="Largest tile side in pixels."
+)
+memory_option = click.option(
+    "--max-memory", metavar="SIZE", callback=parse_size, help="Most memory to use, e.g. 4G."
+)
+
+_RESTORATION = [
     click.option("--task", type=click.Choice(TASKS), help="What to restore photos from."),
-    click.option("--model", metavar="NAME", help="The model; `dinplug models` lists them."),
+    click.option(
+        "--model",
+        metavar="NAME",
+        shell_complete=complete_models,
+        help="The model; `dinplug models` lists them.",
+    ),
     click.option(
         "--scale",
         metavar="FACTOR",
@@ -90,19 +122,15 @@ _OPTIONS = [
         help="How much of the result to take; the rest is the original.",
     ),
     click.option(
-        "--ensemble", is_flag=True, help="Average over 8 flips and turns: better, 8 times slower."
+        "--ensemble/--no-ensemble", help="Average over 8 flips and turns: better, 8 times slower."
     ),
     device_option,
     kernels_option,
-    click.option("--tile", type=click.IntRange(min=1), help="Largest tile side in pixels."),
+    tile_option,
+    memory_option,
     click.option(
-        "--max-memory",
-        metavar="SIZE",
-        callback=parse_size,
-        help="Most memory to use, e.g. 4G.",
-    ),
-    click.option(
-        "--reference", is_flag=True, help="Run the network as published: untiled, unfused, slow."
+        "--reference/--no-reference",
+        help="Run the network as published: untiled, unfused, slow.",
     ),
     click.option(
         "--format",
@@ -129,13 +157,58 @@ _OPTIONS = [
         help="Colour profile of results: srgb, display-p3, adobe-rgb, prophoto or an .icc file. "
         "Default: the photo's own.",
     ),
+]
+_MANNER = [
     click.option("--json", "as_json", is_flag=True, help="Print events as JSON lines."),
     click.option("--overwrite", is_flag=True, help="Replace results that exist."),
+    click.option("-q", "--quiet", "detail", flag_value="quiet", help="Tell of failures only."),
+    click.option(
+        "-v", "--verbose", "detail", flag_value="verbose", help="Tell more, a line for each photo."
+    ),
+]
+_WHERE = click.option(
+    "--out",
+    type=ResultsFolder(path_type=Path),
+    metavar="FOLDER",
+    help="Where results go. Default: beside the folder (of a photo: the one it is in), named "
+    "after it and the task.",
+)
+_SELECTION = [
+    click.option(
+        "--include", multiple=True, metavar="PATTERN", help="Only what fits, e.g. '*.tif'."
+    ),
+    click.option("--exclude", multiple=True, metavar="PATTERN", help="Nothing that fits."),
+    click.option(
+        "--name",
+        default="{stem}{suffix}",
+        show_default=True,
+        metavar="TEMPLATE",
+        help="Names of results: {stem}, {task}, {model}, {scale}, {suffix} and other text.",
+    ),
 ]
 
 
-def restoration_options(command: Command) -> Command:
-    """Give a click command the common options, in the order above."""
-    for option in reversed(_OPTIONS):
+def _with(options: list[Callable[[Command], Command]], command: Command) -> Command:
+    for option in reversed(options):
         command = option(command)
     return command
+
+
+def restoration_options(command: Command) -> Command:
+    """Give a click command the options of every restoration, in the order above."""
+    return _with([*_RESTORATION, *_MANNER], command)
+
+
+def folder_options(command: Command) -> Command:
+    """Give a click command the options on which photos to take and where results go."""
+    return _with([_WHERE, *_SELECTION], command)
+
+
+SETTINGS: dict[str, click.Option] = {
+    option.opts[0].removeprefix("--"): option
+    for option in click.command("settings")(
+        _with([*_RESTORATION, *_SELECTION], lambda: None)
+    ).params
+    if isinstance(option, click.Option)
+}
+"""What presets and config.toml may state, by the name that it has there."""

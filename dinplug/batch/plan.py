@@ -5,7 +5,7 @@ No result ever takes the place of an input, and no two inputs share a result.
 
 import os
 import stat
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
@@ -16,6 +16,7 @@ from dinplug.batch.walk import Found, IsPhotoName, Walk
 from dinplug.errors import UsageError
 
 SuffixOf = Callable[[Path], str]
+ALREADY_DONE = "already done"
 
 
 @dataclass(frozen=True)
@@ -85,6 +86,19 @@ def make_plan(
     `suffix_of` gives the extension (with its dot) of the result of an input. Raises UsageError
     where a path is missing, nothing is to be found, or results would replace their originals.
     """
+    found, notes = find_photos(request, is_photo_name, is_foreign_name)
+    if not found:
+        where = ", ".join(map(str, request.paths))
+        patterns = " fit --include and --exclude" * bool(request.include or request.exclude)
+        why = "".join(f" ({note})" for note in notes)
+        raise UsageError(f"no photos in {where}{patterns}{why}")
+    return plan_photos(request, recipe, found, suffix_of, notes)
+
+
+def find_photos(
+    request: Request, is_photo_name: IsPhotoName, is_foreign_name: IsPhotoName
+) -> tuple[list[Found], list[str]]:
+    """Return the photos of a request and notes on what was left out; UsageError as above."""
     results = Journal.read(request.out).outputs() if request.out else set()
     walk = Walk(
         is_photo_name,
@@ -94,41 +108,54 @@ def make_plan(
         frozenset(Path(os.path.abspath(path)) for path in results),
         is_foreign_name,
     )
-    found = walk.find(request.paths)
-    if not found:
-        where = ", ".join(map(str, request.paths))
-        patterns = " fit --include and --exclude" * bool(request.include or request.exclude)
-        why = "".join(f" ({note})" for note in walk.notes)
-        raise UsageError(f"no photos in {where}{patterns}{why}")
-    jobs = _name_jobs(request, recipe, found, suffix_of)
+    return walk.find(request.paths), walk.notes
+
+
+def plan_photos(
+    request: Request,
+    recipe: Recipe,
+    found: Sequence[Found],
+    suffix_of: SuffixOf,
+    notes: Sequence[str] = (),
+) -> BatchPlan:
+    """Plan for the photos that were `found`; UsageError where results would replace originals."""
+    folders = [_results_folder(request, recipe.task, photo) for photo in found]
+    journals = {folder: Journal.read(folder) for folder in dict.fromkeys(folders)}
+    jobs = _name_jobs(request, recipe, found, folders, journals, suffix_of)
     notes = [
-        *walk.notes,
+        *notes,
         *(
             f"{job.source}: written as {job.target.name}, another photo has that name already"
             for job, wanted in jobs
             if job.target.name != wanted
         ),
     ]
-    return _sort_out([job for job, _ in jobs], recipe, request.overwrite, notes)
+    return _sort_out([job for job, _ in jobs], journals, recipe, request.overwrite, notes)
 
 
 def _name_jobs(
-    request: Request, recipe: Recipe, found: Sequence[Found], suffix_of: SuffixOf
+    request: Request,
+    recipe: Recipe,
+    found: Sequence[Found],
+    folders: Sequence[Path],
+    journals: Mapping[Path, Journal],
+    suffix_of: SuffixOf,
 ) -> list[tuple[Job, str]]:
     """Return each job with the name it wanted."""
     mirrored = _common_folder(found) if request.out else None
-    folders = [_results_folder(request, recipe.task, photo) for photo in found]
-    wanted = [
-        Wanted(
-            source=photo.path,
-            folder=PurePosixPath(
-                folder, photo.path.parent.relative_to(mirrored or photo.root).as_posix()
-            ),
-            stem=request.name.stem(photo.path, recipe.task, recipe.model, request.scale),
-            suffix=suffix_of(photo.path),
+    wanted = []
+    for photo, folder in zip(found, folders, strict=True):
+        place = folder / photo.path.parent.relative_to(mirrored or photo.root)
+        earlier = journals[folder].results_of(photo.path)
+        wanted.append(
+            Wanted(
+                source=photo.path,
+                folder=PurePosixPath(place.as_posix()),
+                stem=request.name.stem(photo.path, recipe.task, recipe.model, request.scale),
+                suffix=suffix_of(photo.path),
+                earlier=frozenset(path.name for path in earlier if path.parent == place),
+            )
         )
-        for photo, folder in zip(found, folders, strict=True)
-    ]
     return [
         (Job(place.source, Path(place.folder, name), folder), place.stem + place.suffix)
         for place, name, folder in zip(wanted, free_names(wanted), folders, strict=True)
@@ -148,10 +175,15 @@ def _results_folder(request: Request, task: str, photo: Found) -> Path:
     return photo.root.with_name(f"{photo.root.name}-{task}")
 
 
-def _sort_out(jobs: list[Job], recipe: Recipe, overwrite: bool, notes: Iterable[str]) -> BatchPlan:
+def _sort_out(
+    jobs: list[Job],
+    journals: Mapping[Path, Journal],
+    recipe: Recipe,
+    overwrite: bool,
+    notes: Iterable[str],
+) -> BatchPlan:
     inputs = {os.path.realpath(job.source) for job in jobs}
     identities = {identity for job in jobs if (identity := _identity(job.source))}
-    journals: dict[Path, Journal] = {}
     todo: list[Job] = []
     skips: list[Skip] = []
     refusals: list[Refusal] = []
@@ -164,8 +196,6 @@ def _sort_out(jobs: list[Job], recipe: Recipe, overwrite: bool, notes: Iterable[
                 )
             refusals.append(Refusal(job, f"its result would replace the photo {job.target}"))
             continue
-        if job.folder not in journals:
-            journals[job.folder] = Journal.read(job.folder)
         verdict = _look_at_target(job, journals[job.folder], recipe, overwrite)
         if isinstance(verdict, Skip):
             skips.append(verdict)
@@ -198,7 +228,7 @@ def _look_at_target(
         return Refusal(job, f"{job.target} was made from {record.source}; choose another --out")
     if record.recipe != recipe:
         return Skip(job, f"done with {_difference(record.recipe, recipe)}; --overwrite redoes it")
-    return Skip(job, "already done")
+    return Skip(job, ALREADY_DONE)
 
 
 def is_reservation(target: Path) -> bool:

@@ -4,7 +4,7 @@ from abc import ABC, abstractmethod
 from dataclasses import dataclass
 from pathlib import Path
 from types import TracebackType
-from typing import TextIO
+from typing import Literal, TextIO
 
 from rich.console import Console
 from rich.progress import BarColumn, Progress, TaskID, TextColumn, TimeRemainingColumn
@@ -25,6 +25,8 @@ from dinplug.batch.events import (
     to_json,
 )
 from dinplug.batch.summary import about, duration, for_display, printable
+
+Detail = Literal["quiet", "verbose"]
 
 
 class View(ABC):
@@ -59,22 +61,40 @@ class JsonView(View):
 
 
 @dataclass
-class LineView(View):
-    """One plain line for each photo that is settled."""
+class QuietView(View):
+    """A line for each photo that failed, and nothing else."""
 
     stream: TextIO
+
+    def show(self, event: Event) -> None:
+        if isinstance(event, PhotoFailed) and event.reason != NOT_TRIED:
+            _write_failure(self.stream, f"failed: {about(event.source, event.reason)}")
+
+
+@dataclass
+class LineView(View):
+    """One line for each photo that is settled; with `verbose` also for each that is begun."""
+
+    stream: TextIO
+    verbose: bool = False
     _total: int = 0
     _settled: int = 0
 
     def show(self, event: Event) -> None:
         if isinstance(event, RunStarted):
             self._total = event.photos
+        elif isinstance(event, PhotoStarted) and self.verbose:
+            self._write(f"begun: {event.source}")
         elif isinstance(event, PhotoDone):
             self._line(f"{event.source} -> {event.target} ({duration(event.seconds)})")
+            if self.verbose and event.note:
+                self._write(f"  note: {event.note}")
         elif isinstance(event, PhotoFailed) and event.reason == NOT_TRIED:
             self._settled += 1  # the summary counts them
         elif isinstance(event, PhotoFailed):
-            self._line(f"failed: {about(event.source, event.reason)}")
+            self._settled += 1
+            text = f"failed: {about(event.source, event.reason)}"
+            _write_failure(self.stream, f"{self._count()} {text}")
         elif isinstance(event, PhotoSkipped):
             self._write(f"skipped: {event.source} ({event.reason})")
         elif isinstance(event, PhotoPlanned):
@@ -82,11 +102,22 @@ class LineView(View):
 
     def _line(self, text: str) -> None:
         self._settled += 1
-        self._write(f"[{self._settled}/{max(self._total, self._settled)}] {text}")
+        self._write(f"{self._count()} {text}")
+
+    def _count(self) -> str:
+        of = f"/{max(self._total, self._settled)}" if self._total else ""
+        return f"[{self._settled}{of}]"
 
     def _write(self, text: str) -> None:
         self.stream.write(for_display(text) + "\n")
         self.stream.flush()
+
+
+def _write_failure(stream: TextIO, text: str) -> None:
+    """Write a line in red where there are colours: NO_COLOR and FORCE_COLOR are rich's matter."""
+    console = Console(file=stream, soft_wrap=True, highlight=False)
+    console.print(Text(for_display(text), style="red"))
+    stream.flush()
 
 
 class TerminalView(View):
@@ -169,8 +200,23 @@ class TerminalView(View):
         self._bars.update(self._photos, completed=max(self._settled, reached), detail=detail)
 
 
-def choose_view(as_json: bool, output: TextIO, messages: TextIO) -> View:
-    """JSON lines go to `output`; bars to `messages` if that is a terminal, else plain lines."""
+def choose_view(
+    as_json: bool,
+    output: TextIO,
+    messages: TextIO,
+    *,
+    detail: Detail | None = None,
+    bars: bool = True,
+) -> View:
+    """Choose how a run is shown.
+
+    JSON lines go to `output`, everything else to `messages`: bars if that is a terminal, else a
+    line for each photo; `detail` asks for less or more.
+    """
     if as_json:
         return JsonView(output)
-    return TerminalView(messages) if messages.isatty() else LineView(messages)
+    if detail == "quiet":
+        return QuietView(messages)
+    if detail == "verbose" or not bars or not messages.isatty():
+        return LineView(messages, verbose=detail == "verbose")
+    return TerminalView(messages)

@@ -101,6 +101,11 @@ class BatchRun:
                     self.warn(f"{path}: this file system has no locks; let no other run write here")
             return self._run()
 
+    @property
+    def ended_early(self) -> bool:
+        """Whether the run left photos for another one because of more than these photos."""
+        return self._fatal is not None
+
     def leave(self) -> None:
         """Remove what is unfinished and give the folders back, because the process ends at once."""
         self.unfinished.remove()

@@ -7,16 +7,25 @@ from pathlib import Path
 
 from dinplug.batch.events import Event, PhotoFailed, PhotoPlanned, PhotoSkipped
 from dinplug.batch.plan import BatchPlan
-from dinplug.batch.progress import JsonView, LineView, choose_view
+from dinplug.batch.progress import Detail, JsonView, LineView, choose_view
 from dinplug.batch.rehearse import DescribePlan, rehearse
 from dinplug.batch.summary import Summary
 
 
 @contextmanager
-def shown(as_json: bool, folders: tuple[Path, ...] = ()) -> Iterator[Callable[[Event], None]]:
-    """Yield a receiver that shows events as they come; print what they came to at the end."""
+def shown(
+    as_json: bool,
+    folders: tuple[Path, ...] = (),
+    *,
+    detail: Detail | None = None,
+    bars: bool = True,
+) -> Iterator[Callable[[Event], None]]:
+    """Yield a receiver that shows events as they come; print what they came to at the end.
+
+    Without `bars` each photo has its line on terminals too. Where all is quiet there is no end.
+    """
     summary = Summary(folders)
-    view = choose_view(as_json, sys.stdout, sys.stderr)
+    view = choose_view(as_json, sys.stdout, sys.stderr, detail=detail, bars=bars)
 
     def emit(event: Event) -> None:
         summary.take(event)
@@ -26,7 +35,7 @@ def shown(as_json: bool, folders: tuple[Path, ...] = ()) -> Iterator[Callable[[E
         with view:
             yield emit
     finally:
-        if not as_json:
+        if not as_json and detail != "quiet":
             sys.stdout.writelines(f"{line}\n" for line in summary.lines())
 
 

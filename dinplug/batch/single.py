@@ -16,6 +16,7 @@ from dinplug.batch.events import (
     RunStarted,
 )
 from dinplug.batch.journal import Recipe
+from dinplug.batch.options import FORMAT_OF_SUFFIX
 from dinplug.batch.pacing import progress_receiver
 from dinplug.batch.plan import is_same_file
 from dinplug.batch.run import PhotoRestorer
@@ -23,15 +24,6 @@ from dinplug.batch.unfinished import UnfinishedFiles
 from dinplug.errors import DinplugError, Interrupted, UsageError
 from dinplug.imaging import WriteOptions, read_photo, write_photo
 from dinplug.inference.run import ShouldStop
-
-FORMAT_OF_SUFFIX = {
-    ".tif": "tiff",
-    ".tiff": "tiff",
-    ".jpg": "jpeg",
-    ".jpeg": "jpeg",
-    ".png": "png",
-    ".webp": "webp",
-}
 
 
 @dataclass

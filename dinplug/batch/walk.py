@@ -40,7 +40,7 @@ class Walk:
     notes: list[str] = field(default_factory=list)
     _foreign: Counter[str] = field(default_factory=Counter)
     _folders: set[Path] = field(default_factory=set)
-    _files: set[Path] = field(default_factory=set)
+    _files: set[str] = field(default_factory=set)
 
     def find(self, paths: tuple[Path, ...]) -> list[Found]:
         """Return the photos of all `paths`; UsageError for a path that does not exist."""
@@ -50,7 +50,8 @@ class Walk:
             if os.path.isdir(path):
                 found += [Found(photo, path) for photo in self._walk(path, path)]
             elif os.path.lexists(path):
-                found += [Found(path, path.parent)] if self._is_new(path) else []
+                real = os.path.realpath(path)
+                found += [Found(path, path.parent)] if self._is_new(path, real) else []
             else:
                 raise UsageError(f"{named} does not exist")
         if self._foreign:
@@ -72,13 +73,15 @@ class Walk:
             return
         for entry in entries:
             path = folder / entry.name
-            if self.exclude.fit(path.relative_to(root)):
+            if self.exclude and self.exclude.fit(path.relative_to(root)):
                 continue
             if os.path.isdir(path):
                 if self._may_enter(path, root, entry.is_symlink()):
                     yield from self._walk(path, root)
-            elif self._is_photo(entry, path.relative_to(root)) and self._is_new(path):
-                yield path
+            elif self._is_photo(entry, path, root):
+                real_file = os.path.realpath(path) if entry.is_symlink() else f"{real}/{entry.name}"
+                if self._is_new(path, real_file):
+                    yield path
 
     def _may_enter(self, folder: Path, root: Path, is_link: bool) -> bool:
         real = Path(os.path.realpath(folder))
@@ -93,24 +96,23 @@ class Walk:
             return False
         return True
 
-    def _is_photo(self, entry: "os.DirEntry[str]", relative: Path) -> bool:
+    def _is_photo(self, entry: "os.DirEntry[str]", path: Path, root: Path) -> bool:
         if entry.name.startswith("._"):
             return False
-        if self.include and not self.include.fit(relative):
+        if self.include and not self.include.fit(path.relative_to(root)):
             return False
         if not self.is_photo_name(entry.name):
             if self.is_foreign_name(entry.name):
-                self._foreign[relative.suffix.lower()] += 1
+                self._foreign[path.suffix.lower()] += 1
             return False
         # A broken link is taken, and reported when it cannot be read; a pipe would never end.
         # DirEntry's own questions would fail on links in a circle or into forbidden places.
         return os.path.isfile(entry.path) or (entry.is_symlink() and not os.path.exists(entry.path))
 
-    def _is_new(self, path: Path) -> bool:
-        real = Path(os.path.realpath(path))
-        if real in self._files:
+    def _is_new(self, path: Path, real: str) -> bool:
+        """Take note of a file by its real path; tell whether it is neither known nor a result."""
+        key = os.path.normpath(real)
+        if key in self._files or path in self.results:
             return False
-        if path in self.results:
-            return False
-        self._files.add(real)
+        self._files.add(key)
         return True

@@ -87,3 +87,12 @@ class Wishes:
         return Recipe(
             str(model.task), model.name, model.weights_sha256, options, dinplug.__version__
         )
+
+    def described(self, model: LoadedModel, restorer: Restorer) -> list[str]:
+        """Say what photos are restored with, line by line."""
+        return [
+            f"dinplug {dinplug.__version__}, {model.name} for {model.task}, "
+            f"weights SHA-256 {model.weights_sha256}",
+            f"device {restorer.runner.device}, kernels {self.kernels or 'auto'}, "
+            f"{restorer.runner.workers} tiles at a time; {restorer.options.described()}",
+        ]

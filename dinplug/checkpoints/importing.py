@@ -8,7 +8,6 @@ from pathlib import Path
 
 from dinplug.checkpoints.cards import ModelCard, read_card
 from dinplug.checkpoints.fitting import count_parameters, describe_misfits, misfits
-from dinplug.checkpoints.folders import bundled_folder, imported_folder
 from dinplug.checkpoints.pickled import read_pickled
 from dinplug.checkpoints.released import identify, state_dict_of
 from dinplug.checkpoints.weights_file import (
@@ -20,6 +19,7 @@ from dinplug.checkpoints.weights_file import (
     write_safetensors,
 )
 from dinplug.errors import CheckpointError, UsageError
+from dinplug.folders import bundled_folder, imported_folder
 from dinplug.specs import MODELS, NetworkSpec, Task, family_of, same_network
 
 NAME = re.compile(r"[a-z0-9][a-z0-9._-]{0,63}")

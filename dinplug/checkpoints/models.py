@@ -11,9 +11,9 @@ from typing import Literal
 
 from dinplug.checkpoints.cards import ModelCard, read_card
 from dinplug.checkpoints.fitting import count_parameters, describe_misfits, misfits, network_with
-from dinplug.checkpoints.folders import bundled_folder, imported_folder
 from dinplug.checkpoints.weights_file import parse_safetensors, read_bytes, sha256
 from dinplug.errors import CheckpointError, SetupError, UsageError
+from dinplug.folders import bundled_folder, imported_folder
 from dinplug.networks.stages import StagedNetwork
 from dinplug.specs import MODELS, ModelSpec, Protocol, Task
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import re
 import shlex
 from collections.abc import Sequence
 from dataclasses import asdict
@@ -13,24 +12,11 @@ from typing import TYPE_CHECKING
 import click
 
 import dinplug
+from dinplug.batch.noted import is_model_name, noted_options
 from dinplug.batch.summary import printable
 
 if TYPE_CHECKING:
     from dinplug.imaging import Provenance
-
-# What may follow each option in a command. Notes come from files of strangers: anything else,
-# and there is no command.
-_NUMBER = r"\d{1,4}(\.\d{1,20})?(e-\d{1,3})?"
-_OPTIONS = {
-    "strength": _NUMBER,
-    "scale": _NUMBER,
-    "quality": r"\d{1,3}",
-    "compression": r"[a-z]{1,10}",
-    "bit-depth": r"\d{1,2}",
-    "output-profile": r"[^-\W][^/\\]{0,200}",
-}
-_FLAGS = ("ensemble", "reference")
-_MODEL = r"[A-Za-z0-9][A-Za-z0-9._+-]{0,100}"
 
 
 @click.command(name="info")
@@ -102,22 +88,13 @@ def repeating_commands(steps: Sequence[Provenance], name: str) -> list[str | Non
 
 def _command(step: Provenance, target: str) -> str | None:
     """Return the command of one step, or None where its note is not one of ours."""
-    if not re.fullmatch(_MODEL, step.model):
+    options = noted_options(step.options)
+    if options is None or not is_model_name(step.model):
         return None
     words = ["dinplug", "restore", "--model", step.model]
-    try:
-        wishes = shlex.split(step.options)
-    except ValueError:
-        return None
-    for wish in wishes:
-        name, _, value = wish.partition("=")
-        if name in _FLAGS and wish == name:
-            words.append(f"--{name}")
-        elif name in _OPTIONS and re.fullmatch(_OPTIONS[name], value) and value.isprintable():
-            if wish != "strength=1":  # what happens without a word
-                words += [f"--{name}", value]
-        else:
-            return None
+    for name, value in options:
+        if (name, value) != ("strength", "1"):  # what happens without a word
+            words += [f"--{name}", *([] if value is None else [value])]
     return shlex.join([*words, _file_name(step.source, "ORIGINAL"), _file_name(target, "RESULT")])
 
 

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import click
 
+from dinplug.batch.completion import complete_models
+
 
 @click.command(name="export")
-@click.argument("name")
+@click.argument("name", shell_complete=complete_models)
 @click.option(
     "--onnx",
     "target",

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from dinplug.checkpoints import LoadedModel, load_model
-from dinplug.checkpoints.folders import bundled_folder, imported_folder
+from dinplug.folders import bundled_folder, imported_folder
 from dinplug.inference.run import find_device
 from dinplug.restoration import RestoreOptions, Restorer
 

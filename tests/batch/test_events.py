@@ -1,10 +1,16 @@
 """Events and their JSON lines."""
 
 import json
+import os
+import sys
 from dataclasses import fields
 from pathlib import Path
+from typing import get_type_hints
 
+import jsonschema
 import pytest
+from click.testing import CliRunner
+from PIL import Image
 
 from dinplug.batch.events import (
     SCHEMA,
@@ -18,8 +24,10 @@ from dinplug.batch.events import (
     RunFinished,
     RunStarted,
     from_json,
+    json_schema,
     to_json,
 )
+from dinplug.cli import main
 from dinplug.errors import UsageError
 
 EVENTS: list[Event] = [
@@ -83,3 +91,71 @@ def test_the_document_names_every_event_and_field() -> None:
         kind: ", ".join(field.name for field in fields(event)) for kind, event in meant.items()
     }
     assert f"(now {SCHEMA})" in text
+
+
+JSON_TYPES = {str: "string", int: "integer", float: "number", bool: "boolean"}
+
+
+def checker() -> jsonschema.Draft202012Validator:
+    """What checks a line against the published schema."""
+    schema = json.loads(CliRunner().invoke(main, ["schema"]).stdout)
+    jsonschema.Draft202012Validator.check_schema(schema)
+    return jsonschema.Draft202012Validator(schema)
+
+
+def test_the_published_schema_has_every_event_and_field() -> None:
+    published = json.loads(json_schema())["$defs"]
+    for event in EVENTS:
+        kind = json.loads(to_json(event))["event"]
+        properties = dict(published[kind]["properties"])
+        assert properties.pop("schema") == {"const": SCHEMA}
+        assert properties.pop("event") == {"const": kind}
+        assert published[kind]["required"] == ["schema", "event", *properties]
+        hints = get_type_hints(type(event))
+        assert {name: stated["type"] for name, stated in properties.items()} == {
+            name: JSON_TYPES[kind] for name, kind in hints.items()
+        }
+    assert len(published) == len(EVENTS)
+
+
+def test_the_schema_takes_events_and_nothing_less() -> None:
+    check = checker()
+    for event in EVENTS:
+        record = json.loads(to_json(event))
+        check.validate(record)
+        for name in record:
+            assert not check.is_valid({key: record[key] for key in record if key != name})
+            assert not check.is_valid(record | {name: None})
+
+
+@pytest.mark.usefixtures("tiny_models")
+def test_every_line_of_real_runs_is_in_the_schema(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.chdir(tmp_path)
+    Path("photos").mkdir()
+    for name in ("a.png", "b.png", "c.tif"):
+        Image.new("RGB", (20, 16), (9, 90, 200)).save(f"photos/{name}")
+    Path("photos/damaged.png").write_bytes(Path("photos/a.png").read_bytes()[:60])
+    if sys.platform == "linux":
+        os.mkfifo("photos/pipe.jpg")
+        (Path("photos") / os.fsdecode(b"\xe9\xff.png")).write_bytes(
+            Path("photos/a.png").read_bytes()
+        )
+    model = ["--model", "tiny-derain", "--json"]
+    check = checker()
+    kinds = set()
+    for arguments in (
+        ["batch", "photos", "--dry-run"],
+        ["batch", "photos", "--include", "a.*"],
+        ["batch", "photos"],
+        ["restore", "photos/a.png", "b.jpg"],
+        ["restore", "photos/damaged.png", "c.jpg"],
+    ):
+        lines = CliRunner().invoke(main, [*arguments, *model]).stdout.splitlines()
+        assert lines
+        for line in lines:
+            record = json.loads(line)
+            check.validate(record)
+            kinds.add(record["event"])
+    assert len(kinds) == len(EVENTS)

@@ -1,5 +1,6 @@
 """Names of results."""
 
+from dataclasses import replace
 from pathlib import Path, PurePosixPath
 
 import pytest
@@ -76,3 +77,15 @@ def test_case_and_unicode_form_do_not_tell_names_apart() -> None:
 def test_other_folders_do_not_matter() -> None:
     places = [wanted("x/a.png", ".png", folder="x"), wanted("y/a.png", ".png", folder="y")]
     assert free_names(places) == ["a.png", "a.png"]
+
+
+def test_an_earlier_result_keeps_its_name_whatever_comes_later() -> None:
+    made = wanted("a.CR2", ".jpg")
+    later = wanted("a.jpg", ".jpg")
+    for names, expected in (
+        ({"a.jpg"}, ["a.jpg", "a_2.jpg"]),
+        ({"a_cr2.jpg"}, ["a_cr2.jpg", "a.jpg"]),
+        ({"a_7.jpg"}, ["a_7.jpg", "a.jpg"]),
+        ({"b.jpg", "a.tif", "a_x.jpg"}, ["a_cr2.jpg", "a.jpg"]),  # names of other wishes
+    ):
+        assert free_names([replace(made, earlier=frozenset(names)), later]) == expected

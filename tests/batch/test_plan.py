@@ -260,3 +260,14 @@ def test_planning_writes_nothing(tmp_path: Path) -> None:
     photos = fill(tmp_path / "photos", "a.jpg")
     plan(Request((photos,)))
     assert sorted(path.name for path in tmp_path.rglob("*")) == ["a.jpg", "photos"]
+
+
+def test_results_keep_their_names_when_photos_come_later(tmp_path: Path) -> None:
+    photos = fill(tmp_path / "photos", "a.CR2")
+    first = plan(Request((photos,)))
+    assert targets(first, tmp_path) == ["photos-dehaze/a.tif"]
+    finish(first)
+    fill(tmp_path / "photos", "a.tif")
+    second = plan(Request((photos,)))
+    assert targets(second, tmp_path) == ["photos-dehaze/a_2.tif"]
+    assert [skip.reason for skip in second.skips] == ["already done"]

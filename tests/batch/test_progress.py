@@ -156,3 +156,59 @@ def test_names_that_no_terminal_should_see_are_escaped(
     assert for_display("a\x1b[31m\n\udcff写.tif") == r"a\x1b[31m\n\udcff写.tif"
     monkeypatch.chdir(tmp_path)
     assert for_display(f"{tmp_path}{os.sep}photos/a.tif: broken") == "photos/a.tif: broken"
+
+
+def test_quiet_shows_failures_only() -> None:
+    stream = io.StringIO()
+    show_all(choose_view(False, io.StringIO(), stream, detail="quiet"))
+    assert stream.getvalue() == "failed: /p/b.tif: the file is cut short\n"
+
+
+def test_verbose_shows_beginnings_and_notes_in_lines_on_terminals_too() -> None:
+    stream = Terminal()
+    show_all(choose_view(False, io.StringIO(), stream, detail="verbose"))
+    text = re.sub(r"\x1b\[[0-9;?]*[A-Za-z]", "", stream.getvalue())
+    assert text.splitlines() == [
+        "skipped: /p/old.tif (already done)",
+        "begun: /p/a [red].tif",
+        "[1/2] /p/a [red].tif -> /o/a.tif (12.3 s)",
+        "  note: its profile is damaged",
+        "[2/2] failed: /p/b.tif: the file is cut short",
+    ]
+
+
+COLOUR = re.compile(r"\x1b\[[0-9;]*3[0-7]")
+
+
+@pytest.mark.parametrize(
+    ("stream", "variables", "coloured"),
+    [
+        (Terminal, {}, True),
+        (Terminal, {"NO_COLOR": "1"}, False),
+        (io.StringIO, {}, False),
+        (io.StringIO, {"FORCE_COLOR": "1"}, True),
+    ],
+    ids=["terminal", "NO_COLOR", "file", "FORCE_COLOR"],
+)
+@pytest.mark.parametrize("view", [LineView, TerminalView])
+def test_colours_are_where_they_are_wanted(
+    view: type[LineView | TerminalView],
+    stream: type[io.StringIO],
+    variables: dict[str, str],
+    coloured: bool,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    for name in ("NO_COLOR", "FORCE_COLOR"):
+        monkeypatch.delenv(name, raising=False)
+    for name, value in {"TERM": "xterm-256color", **variables}.items():
+        monkeypatch.setenv(name, value)
+    written = stream()
+    show_all(view(written))
+    assert bool(COLOUR.search(written.getvalue())) is coloured
+
+
+def test_a_long_failure_stays_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("COLUMNS", "40")
+    stream = io.StringIO()
+    LineView(stream).show(PhotoFailed("/p/b.tif", "reason " * 40))
+    assert stream.getvalue().count("\n") == 1

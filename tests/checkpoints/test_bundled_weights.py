@@ -8,7 +8,7 @@ from safetensors.torch import load_file
 
 from dinplug.checkpoints import load_model
 from dinplug.checkpoints.fitting import count_parameters
-from dinplug.checkpoints.folders import bundled_folder
+from dinplug.folders import bundled_folder
 from dinplug.specs import MODELS
 
 FILES = sorted(bundled_folder().glob("*.safetensors"))

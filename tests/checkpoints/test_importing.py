@@ -14,10 +14,10 @@ from torch import Tensor
 
 from dinplug.checkpoints import import_checkpoint, list_models, load_model, model_card
 from dinplug.checkpoints.cards import ModelCard
-from dinplug.checkpoints.folders import imported_folder
 from dinplug.checkpoints.importing import UNKNOWN_LICENCE
 from dinplug.checkpoints.weights_file import LARGEST_FILE, sha256
 from dinplug.errors import CheckpointError, SetupError, UsageError
+from dinplug.folders import imported_folder
 from dinplug.networks.din import DIN, DINSpec
 from dinplug.networks.imdn import IMDNSpec
 from dinplug.specs import Task

@@ -10,8 +10,8 @@ from safetensors.torch import save_file
 from dinplug.checkpoints import list_models, load_model, load_weights, model_card
 from dinplug.checkpoints.cards import LARGEST_CARD, read_card
 from dinplug.checkpoints.fitting import count_parameters, network_with
-from dinplug.checkpoints.folders import imported_folder, user_data_folder
 from dinplug.errors import CheckpointError, SetupError, UsageError
+from dinplug.folders import imported_folder
 from dinplug.networks.din import DIN, DINSpec
 from dinplug.networks.imdn import IMDN, IMDNSpec
 from dinplug.networks.stages import StagedNetwork, total_parameters
@@ -175,22 +175,6 @@ def test_networks_are_built_around_given_values() -> None:
     network = network_with(SMALL_IMDN, state)
     assert all(torch.equal(network.state_dict()[key], state[key]) for key in state)
     assert count_parameters(SMALL_IMDN) == total_parameters(network)
-
-
-def test_data_folder_is_the_platforms_unless_stated(
-    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
-) -> None:
-    assert user_data_folder() == tmp_path / "home"
-    monkeypatch.delenv("DINPLUG_DATA_HOME")
-    monkeypatch.setattr("sys.platform", "linux")
-    monkeypatch.setenv("XDG_DATA_HOME", str(tmp_path / "xdg"))
-    assert user_data_folder() == tmp_path / "xdg" / "dinplug"
-    monkeypatch.setattr("sys.platform", "win32")
-    monkeypatch.setenv("LOCALAPPDATA", str(tmp_path / "local"))
-    assert user_data_folder() == tmp_path / "local" / "dinplug"
-    monkeypatch.setattr("sys.platform", "darwin")
-    monkeypatch.setenv("HOME", str(tmp_path))
-    assert user_data_folder() == tmp_path / "Library" / "Application Support" / "dinplug"
 
 
 def test_imported_weights_load_by_path_beside_bundled_ones(bundled: Path) -> None:

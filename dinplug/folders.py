@@ -3,9 +3,10 @@
 from __future__ import annotations
 
 import os
-import sys
 from importlib import resources
 from pathlib import Path
+
+import platformdirs
 
 
 def bundled_folder() -> Path:
@@ -22,12 +23,11 @@ def user_data_folder() -> Path:
     """The user's data folder of dinplug; DINPLUG_DATA_HOME overrides it. It may not exist yet."""
     if override := os.environ.get("DINPLUG_DATA_HOME"):
         return Path(override)
-    return _platform_data_folder() / "dinplug"
+    return platformdirs.user_data_path("dinplug", appauthor=False)
 
 
-def _platform_data_folder() -> Path:
-    if sys.platform == "win32":
-        return Path(os.environ.get("LOCALAPPDATA") or Path.home() / "AppData" / "Local")
-    if sys.platform == "darwin":
-        return Path.home() / "Library" / "Application Support"
-    return Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+def user_config_folder() -> Path:
+    """The folder of settings and presets; DINPLUG_CONFIG_HOME overrides it. It may not exist."""
+    if override := os.environ.get("DINPLUG_CONFIG_HOME"):
+        return Path(override)
+    return platformdirs.user_config_path("dinplug", appauthor=False)

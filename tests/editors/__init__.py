@@ -1,0 +1,1 @@
+"""Recipes for other programs, tried in the programs themselves."""
