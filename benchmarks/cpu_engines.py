@@ -16,7 +16,6 @@ import re
 import resource
 import subprocess
 import sys
-import sysconfig
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -142,12 +141,13 @@ def export(name: str, image: Tensor) -> None:
 
 def convert(name: str, image: Tensor) -> None:
     """Write ncnn's files for pictures of this size into the working folder."""
+    from pnnx import EXEC_PATH
+
     trace: Callable[..., Any] = torch.jit.trace
     with plain_torch(), torch.no_grad():
         trace(whole(name), image.contiguous(), check_trace=False).save("network.pt")
-    program = Path(sysconfig.get_path("scripts")) / "pnnx"
     shape = f"inputshape=[1,3,{image.shape[2]},{image.shape[3]}]"
-    command = [str(program), "network.pt", shape, "fp16=0"]
+    command = [EXEC_PATH, "network.pt", shape, "fp16=0"]
     said = subprocess.run(command, check=True, capture_output=True, text=True).stderr
     if unknown := re.search(r"^ignore (\S+)", said, re.MULTILINE):
         raise SystemExit(f"ncnn has no {unknown[1]}")
