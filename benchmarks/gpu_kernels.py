@@ -12,7 +12,6 @@ from torch import Tensor
 
 from benchmarks.gpu_meter import Meter, Row, Sizes
 from dinplug import ops
-from dinplug.networks.layers import activate
 
 OF_COPY, OVER_EAGER, OVER_COMPILED = 0.8, 2.0, 1.0
 SQUEEZE = 4
@@ -86,7 +85,7 @@ def dense_rows(meter: Meter, sizes: Sizes) -> Iterator[Row]:
 
         def eager(parts: list[Tensor] = parts, weight: Tensor = weight) -> Tensor:
             joined = torch.cat(parts, dim=1)
-            return activate(torch.nn.functional.conv2d(joined, weight, padding=1), 0.2)
+            return ops.activate(torch.nn.functional.conv2d(joined, weight, padding=1), 0.2)
 
         def ours(x: Tensor = source, weight: Tensor = weight, out: Tensor = out) -> Tensor:
             return ops.dense_conv(x, weight, slope=0.2, out=out)

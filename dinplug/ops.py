@@ -22,6 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dinplug import onednn
 from dinplug.errors import SetupError, UsageError
 
 Arguments = ParamSpec("Arguments")
@@ -144,7 +145,7 @@ def weighted_sum(
         total = term if total is None else total + term
     if total is None:
         raise ValueError("weighted_sum needs at least one input")
-    total = _activate(total, slope)
+    total = activate(total, slope)
     if factor != 1:
         total = total * factor
     if residual is not None:
@@ -235,23 +236,61 @@ def dense_conv(
     `out` (N, O, H, W) may be other channels of the buffer that `x` is a slice of: a dense block
     grows in place.
     """
-    return _put(_activate(F.conv2d(x, weight, bias, padding=1), slope), out)
+    return _put(activate(F.conv2d(x, weight, bias, padding=1), slope), out)
 
 
-def scaled_conv1x1(x: Tensor, scale: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """A 1x1 convolution of `x` (N, C, H, W) times the per-channel `scale` (N, C).
+def convolve(
+    x: Tensor,
+    weight: Tensor,
+    bias: Tensor | None = None,
+    *,
+    stride: onednn.Sides = (1, 1),
+    padding: onednn.Sides = (0, 0),
+    groups: int = 1,
+    slope: float | None = None,
+    residual: Tensor | None = None,
+) -> Tensor:
+    """Convolution of `x` (N, C, H, W), plus `residual`, then a leaky ReLU of negative `slope`.
+
+    The last two if given. On a CPU, without gradients, oneDNN does all of it in one operator,
+    unless the choice of kernels is `off`.
+    """
+    if _runs_fused(x, weight) and (residual is None or residual.dtype == x.dtype):
+        return onednn.convolve(x, weight, bias, stride, padding, groups, slope, residual)
+    y = F.conv2d(x, weight, bias, stride, padding, 1, groups)
+    return activate(y if residual is None else y + residual, slope)
+
+
+def scaled_conv1x1(
+    x: Tensor,
+    scale: Tensor,
+    weight: Tensor,
+    bias: Tensor | None,
+    residual: Tensor | None = None,
+) -> Tensor:
+    """A 1x1 convolution of `x` (N, C, H, W) times the per-channel `scale` (N, C), plus `residual`.
 
     For a single image outside training the scale goes into the weights (O, C, 1, 1), which saves
     a pass over the map: the same sum with each product taken in another order.
     """
     if x.shape[0] == 1 and not torch.is_grad_enabled() and not _is_plain():
-        return F.conv2d(x, (weight * scale[0][:, None, None]).to(x.dtype), bias)
-    return F.conv2d((x * scale[:, :, None, None]).to(x.dtype), weight, bias)
+        scaled = (weight * scale[0][:, None, None]).to(x.dtype)
+        return convolve(x, scaled, bias, residual=residual)
+    return convolve((x * scale[:, :, None, None]).to(x.dtype), weight, bias, residual=residual)
 
 
-def _activate(x: Tensor, slope: float | None) -> Tensor:
-    """Leaky ReLU with negative `slope`, None the identity."""
-    return x if slope is None else F.leaky_relu(x, slope)
+def _runs_fused(x: Tensor, weight: Tensor) -> bool:
+    """Whether oneDNN's fused convolution stands in for the plain operators here and now."""
+    if torch.compiler.is_compiling() or _PLAIN.get() or kernel_choice() == "off":
+        return False
+    return onednn.is_fusible(x, weight)
+
+
+def activate(x: Tensor, slope: float | None) -> Tensor:
+    """Leaky ReLU with negative `slope`; 0 is ReLU, None the identity."""
+    if slope is None:
+        return x
+    return F.relu(x) if slope == 0 else F.leaky_relu(x, slope)
 
 
 def _conv1x1(x: Tensor, layer: Layer) -> Tensor:

@@ -139,7 +139,10 @@ class TiledRun:
         read = stage.reads[index]
         grid = self.specs[read.name].grid
         step = stage.grid.step_to(grid)
-        window = self.maps[read.name].read(
+        stored = self.maps[read.name]
+        # Convolutions of more than a pixel would copy a window of a larger map at every use.
+        take = stored.read if stage.halo else stored.view
+        window = take(
             read.span(rows, step, grid.size(self.plan.height)),
             read.span(columns, step, grid.size(self.plan.width)),
         )

@@ -33,14 +33,15 @@ class TileMoments:
                 return TileMoments(count, mean, torch.zeros_like(mean))
             mean, variance = ops.channel_moments(values).double().unbind(dim=1)
             return TileMoments(count, mean, variance * count)
-        mean = values.mean(dim=(2, 3), dtype=torch.float64)
+        mean = wide_sum(values) / count
         if kind == "mean":
             return TileMoments(count, mean, torch.zeros_like(mean))
-        centred = values - mean.float()[:, :, None, None]
-        # The float32 mean is off by a rounding; the deviation is corrected for it.
-        shift = centred.mean(dim=(2, 3), dtype=torch.float64)
-        squares = centred.square().sum(dim=(2, 3), dtype=torch.float64)
-        return TileMoments(count, mean, squares - count * shift.square())
+        centre = mean.float()
+        centred = values - centre[:, :, None, None]
+        # The float32 mean is off by a rounding; both moments are corrected for it.
+        shift = wide_sum(centred) / count
+        squares = wide_sum(centred.square_())
+        return TileMoments(count, centre + shift, squares - count * shift.square())
 
     @staticmethod
     def merged(parts: Sequence[TileMoments]) -> TileMoments:
@@ -62,3 +63,8 @@ class TileMoments:
         """Mean and population variance."""
         variance = (self.deviation / self.count).clamp_min(0)
         return Statistics(self.mean.to(dtype), variance.to(dtype))
+
+
+def wide_sum(values: Tensor) -> Tensor:
+    """The sums (N, C) of (N, C, h, w) in float64: rows in float32, several times faster."""
+    return values.sum(dim=3, dtype=torch.float32).sum(dim=2, dtype=torch.float64)

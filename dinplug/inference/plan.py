@@ -13,7 +13,7 @@ Place = Literal["device", "memory", "scratch"]
 """Where a map is kept; on a CPU, memory is the device's."""
 
 FLOAT = 4
-TARGET_WORKSPACE = 40 << 20
+TARGET_WORKSPACE = 64 << 20
 """Bytes of one tile's workspace that a core still handles well; decides the tile's side."""
 OPERATOR_SHARE = 3.0
 """Measured: what convolutions take beside their inputs and outputs, and freed blocks kept."""

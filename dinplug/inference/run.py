@@ -11,6 +11,7 @@ from torch import Tensor
 from torch.nn import functional as F
 
 from dinplug.errors import PhotoError, SetupError, UsageError
+from dinplug.inference.allocator import keep_freed_memory
 from dinplug.inference.device_engine import DeviceEngine
 from dinplug.inference.device_plan import DevicePlan
 from dinplug.inference.ensemble import ORIENTATIONS, self_ensemble
@@ -62,6 +63,8 @@ class NetworkRunner:
         self.graph = self.network.graph
         self.workers = 1 if options.reference else torch.get_num_threads()
         self.engine: DeviceEngine | None = None
+        if self.device.type == "cpu":
+            keep_freed_memory()
         if not options.reference and is_for_engine(self.device, options.precision):
             self.engine = DeviceEngine(self.network, self.device, options.precision)
 

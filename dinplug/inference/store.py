@@ -23,6 +23,9 @@ FORGET_AFTER = 16 << 20
 class StoredMap(Protocol):
     """A whole feature map (1, C, H, W) that tiles read and write."""
 
+    def view(self, rows: Span, columns: Span) -> Tensor:
+        """The window itself, (1, C, h, w), to be used before anything is written there."""
+
     def read(self, rows: Span, columns: Span) -> Tensor:
         """A copy of the window, (1, C, h, w) channels-last."""
 
@@ -49,9 +52,11 @@ class MemoryMap:
         whole = torch.empty((1, height, width, channels), device=device)
         return MemoryMap(whole.permute(0, 3, 1, 2))
 
+    def view(self, rows: Span, columns: Span) -> Tensor:
+        return window_of(self.whole, rows, columns)
+
     def read(self, rows: Span, columns: Span) -> Tensor:
-        window = window_of(self.whole, rows, columns)
-        return window.clone(memory_format=torch.channels_last)
+        return self.view(rows, columns).clone(memory_format=torch.channels_last)
 
     def write(self, rows: Span, columns: Span, values: Tensor) -> None:
         window_of(self.whole, rows, columns).copy_(values)
@@ -81,8 +86,8 @@ class ScratchMap(MemoryMap):
         super().__init__(flat.view(1, height, width, channels).permute(0, 3, 1, 2))
         self.touched = 0
 
-    def read(self, rows: Span, columns: Span) -> Tensor:
-        window = super().read(rows, columns)
+    def view(self, rows: Span, columns: Span) -> Tensor:
+        window = super().view(rows, columns)
         self.forget(window.nbytes)
         return window
 

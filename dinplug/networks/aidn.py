@@ -16,9 +16,10 @@ from typing import Literal, get_args
 import torch
 from torch import Tensor, nn
 
+from dinplug import ops
 from dinplug.networks.distillation import DistillationNetwork
 from dinplug.networks.esa import ESA, FIELD, POOLED_GRID, STRIDE, PooledRead, ResampledRead
-from dinplug.networks.layers import Conv, activate
+from dinplug.networks.layers import Conv
 from dinplug.networks.stages import FeatureMap, Read, Stage, StageInput, halo_of, reach, reads
 
 SLOPE = 0.05
@@ -77,7 +78,7 @@ class RFDB(nn.Module):
         kept = []
         for distil, refine in zip(self.distils, self.refines, strict=True):
             kept.append(distil(x))
-            x = activate(refine(x) + x, SLOPE)
+            x = ops.activate(refine(x, x), SLOPE)
         fused: Tensor = self.fuse(torch.cat([*kept, self.last(x)], dim=1))
         return fused
 
@@ -99,10 +100,12 @@ class AIEB(nn.Module):
             Conv(inputs, outputs, wide, slope=SLOPE), Conv(outputs, outputs, tall)
         )
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, H, W), without a last activation."""
-        both: Tensor = self.rows_first(x) + self.columns_first(x)
-        return both
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H, W), plus `residual`; no last activation."""
+        for first, second in (self.rows_first, self.columns_first):
+            residual = second(first(x), residual)
+        assert residual is not None
+        return residual
 
     def halo(self) -> int:
         """Context in pixels."""
@@ -134,14 +137,13 @@ class AIDB(nn.Module):
         """
         kept = []
         for step, refine in enumerate(self.refines):
-            refined = refine(x)
-            if step > 0:
-                refined = refined + x
             if self.distils:
                 kept.append(self.distils[step](x))
+            joined = [x] if step > 0 else []
             if self.multiplexes:
-                refined = sum(kept, refined)
-            x = activate(refined, SLOPE)
+                joined += kept
+            residual = sum(joined[1:], joined[0]) if joined else None
+            x = ops.activate(refine(x, residual), SLOPE)
         fused: Tensor = self.fuse(torch.cat([*kept, self.last(x)], dim=1))
         return fused
 

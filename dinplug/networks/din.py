@@ -18,10 +18,10 @@ from fractions import Fraction
 from typing import Literal
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
+from dinplug import ops
 from dinplug.networks.coattention import AsyCA, ConcatFusion, SqueezeExcite, join_states
-from dinplug.networks.layers import ENLARGE_REACH, Conv, activate, enlarge
+from dinplug.networks.layers import ENLARGE_REACH, Conv, enlarge
 from dinplug.networks.stages import (
     INPUT_GRID,
     FeatureMap,
@@ -225,8 +225,8 @@ class DIN(StagedNetwork):
         def run(x: StageInput) -> tuple[Tensor, ...]:
             weight = layer.weight[:, part * features : (part + 1) * features]
             bias = layer.bias if is_first else None
-            share = F.conv2d(activate(x.maps[0], SLOPE), weight, bias)
-            return (x.maps[1] + share if total else share,)
+            residual = x.maps[1] if total else None
+            return (ops.convolve(ops.activate(x.maps[0], SLOPE), weight, bias, residual=residual),)
 
         inputs = (source, total) if total else (source,)
         return Stage(

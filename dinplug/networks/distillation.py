@@ -7,9 +7,9 @@ with a leaky ReLU, a smoothing 3x3 convolution, the head's output added, sub-pix
 from __future__ import annotations
 
 from torch import Tensor, nn
-from torch.nn import functional as F
 
-from dinplug.networks.layers import Conv, SubPixelConv, activate
+from dinplug import ops
+from dinplug.networks.layers import Conv, SubPixelConv
 from dinplug.networks.stages import (
     INPUT_GRID,
     FeatureMap,
@@ -79,9 +79,8 @@ class DistillationNetwork(StagedNetwork):
         """The fusion summed up to block `number` (from 1), given that block's `output`."""
         part = slice((number - 1) * self.features, number * self.features)
         weight = self.fuse.weight[:, part]
-        if total is None:
-            return F.conv2d(output, weight, self.fuse.bias)
-        return total + F.conv2d(output, weight)
+        bias = self.fuse.bias if total is None else None
+        return ops.convolve(output, weight, bias, residual=total)
 
     def sums(self, number: int, last: int) -> tuple[tuple[str, ...], tuple[FeatureMap, ...]]:
         """The sum that the stage ending block `number` of `last` reads, and the maps it writes."""
@@ -106,8 +105,8 @@ class DistillationNetwork(StagedNetwork):
         def run(x: StageInput) -> tuple[Tensor, ...]:
             fused, head = x.maps
             if self.collects:
-                fused = activate(fused, self.fusion_slope)
-            return (self.upsampler(self.smooth(fused) + head),)
+                fused = ops.activate(fused, self.fusion_slope)
+            return (self.upsampler(self.smooth(fused, head)),)
 
         return Stage(
             "tail",

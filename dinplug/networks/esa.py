@@ -141,5 +141,5 @@ class ESA(nn.Module):
         """`x` times the attention, where x covers the window `rows` x `columns`."""
         wide = resample_side(coarse, 3, columns, pooled_size(columns.length))
         wide = resample_side(wide, 2, rows, pooled_size(rows.length))
-        attention: Tensor = self.expand(wide + self.shortcut(self.reduce(x)))
+        attention: Tensor = self.expand(self.shortcut(self.reduce(x), wide))
         return x * torch.sigmoid(attention)

@@ -99,7 +99,7 @@ class IMDB(nn.Module):
             else [Conv(features, features, slope=slope) for slope in (SLOPE, SLOPE, last_slope)]
         )
         self.attention = ContrastAttention(features) if spec.contrast_attention else None
-        self.fuse = nn.Conv2d(features, features, 1) if spec.progressive else None
+        self.fuse = Conv(features, features, 1) if spec.progressive else None
 
     def distil(self, x: Tensor) -> Tensor:
         """The block's features, (N, C, H, W), before the attention."""
@@ -116,10 +116,10 @@ class IMDB(nn.Module):
     def finish(self, distilled: Tensor, gate: Tensor | None, x: Tensor) -> Tensor:
         """The block's output from its features, their gate (N, C) or None, and its input."""
         if gate is None:
-            return x + (distilled if self.fuse is None else self.fuse(distilled))
+            return x + distilled if self.fuse is None else self.fuse(distilled, x)
         if self.fuse is None:
             return x + distilled * gate[:, :, None, None]
-        return x + ops.scaled_conv1x1(distilled, gate, self.fuse.weight, self.fuse.bias)
+        return ops.scaled_conv1x1(distilled, gate, self.fuse.weight, self.fuse.bias, x)
 
 
 class AdaptiveHead(nn.Module):

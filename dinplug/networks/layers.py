@@ -5,6 +5,8 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dinplug import ops
+
 
 class Conv(nn.Conv2d):
     """A convolution that keeps the size ("same" zero padding unless stated), then an activation.
@@ -29,16 +31,20 @@ class Conv(nn.Conv2d):
         super().__init__(inputs, outputs, sides, stride, same, groups=groups, bias=bias)
         self.slope = slope
 
-    def forward(self, x: Tensor) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, H', W')."""
-        return activate(super().forward(x), self.slope)
-
-
-def activate(x: Tensor, slope: float | None) -> Tensor:
-    """Leaky ReLU with negative `slope`; 0 is ReLU, None the identity."""
-    if slope is None:
-        return x
-    return F.relu(x) if slope == 0 else F.leaky_relu(x, slope)
+    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H', W'); a `residual` joins before activation."""
+        assert not isinstance(self.padding, str)
+        (rows, columns), (down, across) = self.padding, self.stride
+        return ops.convolve(
+            x,
+            self.weight,
+            self.bias,
+            stride=(down, across),
+            padding=(rows, columns),
+            groups=self.groups,
+            slope=self.slope,
+            residual=residual,
+        )
 
 
 class SubPixelConv(nn.Module):

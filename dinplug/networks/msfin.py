@@ -112,7 +112,7 @@ class MSFIN(StagedNetwork):
         self.value_range = 255.0
         self.pixel_layers = ("colour_in", "head", "to_rgb", "colour_out")
         n = spec.width
-        self.colour_in, self.colour_out = nn.Conv2d(3, 3, 1), nn.Conv2d(3, 3, 1)
+        self.colour_in, self.colour_out = Conv(3, 3, 1), Conv(3, 3, 1)
         self.head, self.to_rgb = Conv(3, n), Conv(n, 3)
         self.down, self.down_again, self.down_beside = Down(n, n), Down(2 * n, 4 * n), Down(n, n)
         self.quarter_blocks = self._blocks(5, 4 * n)
@@ -244,11 +244,16 @@ class MSFIN(StagedNetwork):
         self, fine: str, coarse: str, link: nn.Module, written: tuple[FeatureMap], grid: Grid
     ) -> Stage:
         step = grid.step_to(written[0].grid)
+
+        def run(x: StageInput) -> tuple[Tensor, ...]:
+            before, joining = x.maps
+            return (link(joining, before) if isinstance(link, Conv) else before + link(joining),)
+
         return Stage(
             written[0].name,
             reads(fine, coarse),
             written,
-            lambda x: (x.maps[0] + link(x.maps[1]),),
+            run,
             halo_of(reach(link)),
             grid,
             workspace=written[0].channels * step * step,

@@ -83,18 +83,18 @@ class FoldedUpsampler(nn.Module):
 def compose(original: nn.Module, halo: int, factor: int) -> tuple[Tensor, Tensor]:
     """Weight (3·factor², C, k, k) and bias of the one convolution, from impulse responses.
 
-    Runs in float64 so that composing costs no accuracy.
+    Runs in float64 so that composing costs no accuracy. The window is what one impulse reaches:
+    beyond it are zeros, as the layers' padding has it.
     """
     layers = copy.deepcopy(original).double()
     channels = next(m for m in layers.modules() if isinstance(m, nn.Conv2d)).in_channels
-    centre, side = 2 * halo, 4 * halo + 1
+    centre, side = halo, 2 * halo + 1
     with torch.no_grad():
         silent = layers(torch.zeros(1, channels, side, side, dtype=torch.float64))
         impulses = torch.zeros(channels, channels, side, side, dtype=torch.float64)
         impulses[range(channels), range(channels), centre, centre] = 1
         responses = F.pixel_unshuffle(layers(impulses) - silent, factor)
         # What an impulse does `halo` to the left is what an output reads `halo` to the right.
-        near = slice(centre - halo, centre + halo + 1)
-        weight = responses[:, :, near, near].flip(2, 3).transpose(0, 1)
+        weight = responses.flip(2, 3).transpose(0, 1)
         bias = F.pixel_unshuffle(silent, factor)[0, :, centre, centre]
     return weight.float().contiguous(), bias.float()

@@ -5,8 +5,9 @@ from pathlib import Path
 import pytest
 import torch
 
+from dinplug import ops
 from dinplug.networks.aidn import AIDB, AIDN, AIEB, AIDNSpec, recognise
-from dinplug.networks.layers import Conv, activate
+from dinplug.networks.layers import Conv
 from dinplug.networks.stages import total_parameters
 from tests.networks import golden
 
@@ -47,7 +48,7 @@ def test_feature_maps_equal_released(shared: Path, name: str) -> None:
     unit = network.value_range
     arrays = golden.arrays(shared, name)
     maps = golden.all_maps(network, golden.picture(arrays["b_in"], unit))
-    fused = activate(maps["S4"], network.spec.fusion_slope)
+    fused = ops.activate(maps["S4"], network.spec.fusion_slope)
     found = {"b_fea_conv": maps["H"], "b_B1_c5": maps["D1"], "b_B1": maps["X1"], "b_c": fused}
     golden.assert_maps_equal(shared, name, found)
 

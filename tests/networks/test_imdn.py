@@ -7,8 +7,8 @@ import torch
 from torch import nn
 from torch.nn import functional as F
 
+from dinplug import ops
 from dinplug.networks.imdn import IMDB, IMDN, ContrastAttention, IMDNSpec, recognise
-from dinplug.networks.layers import activate
 from dinplug.networks.stages import Statistics, total_parameters
 from tests.networks import golden
 
@@ -81,7 +81,7 @@ def test_feature_maps_equal_released(shared: Path) -> None:
     assert isinstance(network, IMDN)
     arrays = golden.arrays(shared, "imdn_x3")
     maps = golden.all_maps(network, golden.picture(arrays["b_in"]))
-    fused = activate(maps["S6"], 0.05)
+    fused = ops.activate(maps["S6"], 0.05)
     with torch.no_grad():
         smoothed = network.smooth(fused)
     found = {

@@ -1,0 +1,35 @@
+"""Where benchmarks put their tables: between the marks of docs/performance.md."""
+
+from __future__ import annotations
+
+import os
+import platform
+import re
+from pathlib import Path
+
+import torch
+
+DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
+
+
+def put_table(name: str, lines: list[str], document: Path = DOCUMENT) -> None:
+    """Replace what stands between the marks of `name`; ValueError if there are none."""
+    begin, end = f"<!-- {name} -->", f"<!-- end of {name} -->"
+    text = document.read_text("utf-8")
+    pattern = re.compile(f"{re.escape(begin)}.*?{re.escape(end)}", re.DOTALL)
+    if not pattern.search(text):
+        raise ValueError(f"{document} has no marks {begin} and {end}")
+    document.write_text(pattern.sub(lambda _: "\n".join([begin, *lines, end]), text), "utf-8")
+
+
+def machine() -> str:
+    """The processor, its load and torch's version, for the line under a table."""
+    text = Path("/proc/cpuinfo").read_text("ascii", "replace")
+    found = re.search(r"model name\s*:\s*(.+)", text)
+    name = found[1].strip() if found else platform.processor() or platform.machine()
+    features = " with AVX-512" if "avx512f" in text else ""
+    load = os.getloadavg()[0]
+    return (
+        f"{os.cpu_count()} cores of {name}{features}, torch {torch.__version__}; "
+        f"load {load:.1f} when the table was done."
+    )
