@@ -21,10 +21,10 @@ TINY: dict[str, tuple[Task, NetworkSpec]] = {
 }
 
 
-def write_tiny_models(data_home: Path) -> None:
+def write_tiny_models(data_home: Path, seed: int = 20) -> None:
     """Write all of TINY where dinplug looks for imported models below `data_home`."""
     with torch.random.fork_rng():
-        torch.manual_seed(20)
+        torch.manual_seed(seed)
         for name, (task, spec) in TINY.items():
             weights = data_home / "models" / f"{name}.safetensors"
             digest = write_safetensors(build_network(spec).state_dict(), weights)

@@ -37,7 +37,7 @@ class CrewRun(BatchRun):
     _backlog: Backlog = field(init=False)
     _is_fit: bool = False
     _false_starts: int = 0
-    _unfit: str = ""
+    _unfit: list[str] = field(default_factory=list)
 
     def _restore_photos(self) -> bool:
         self._backlog = Backlog(len(self.plan.jobs), second_tries=self.crew.second_tries)
@@ -53,9 +53,9 @@ class CrewRun(BatchRun):
                 if at_work:
                     last_seen = time.monotonic()
                 elif self._unfit and not self._is_fit:
-                    raise SetupError(self._unfit)
+                    raise SetupError(self._unfit[-1])
                 elif time.monotonic() - last_seen > self.crew.patience:
-                    raise SetupError(self._unfit or self.crew.nobody)
+                    raise SetupError(self._unfit[-1] if self._unfit else self.crew.nobody)
         except SetupError as error:
             self._fatal = error
         self._backlog.close()
@@ -95,8 +95,11 @@ class CrewRun(BatchRun):
         return True
 
     def _dismiss(self, worker: Worker, reason: Exception) -> None:
-        self._unfit = f"{worker.place} cannot restore these photos: {reason}"
-        self.warn(self._unfit)
+        unfit = f"{worker.place} cannot restore these photos: {reason}"
+        with self._lock:
+            if unfit not in self._unfit:  # a worker may have several photos at a time
+                self._unfit.append(unfit)
+                self.warn(unfit)
 
     def _try(self, worker: Worker, attempt: Attempt) -> bool:
         """Let `worker` restore a photo; False if it is of no more use."""
