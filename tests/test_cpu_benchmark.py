@@ -68,9 +68,7 @@ def test_tables_go_between_their_marks(tmp_path: Path) -> None:
         put_table("photos", [], document)
 
 
-@pytest.mark.parametrize(
-    "name", ["engines", "megapixels", "tiles", "photos"]
-)
+@pytest.mark.parametrize("name", ["engines", "megapixels", "tiles", "photos"])
 def test_the_document_has_every_table(name: str) -> None:
     text = DOCUMENT.read_text("utf-8")
     table = text.split(f"<!-- {name} -->")[1].split(f"<!-- end of {name} -->")[0]
