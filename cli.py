@@ -5,6 +5,8 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, NoReturn
 
@@ -20,6 +22,7 @@ from dinplug.commands.completion import completion
 from dinplug.commands.evaluate import evaluate
 from dinplug.commands.info import info
 from dinplug.commands.models import models
+from dinplug.commands.plugin import plugin
 from dinplug.commands.presets import presets
 from dinplug.commands.schema import schema
 from dinplug.commands.settings import (
@@ -113,6 +116,24 @@ def main() -> None:
 )
 @folder_options
 @click.option("--dry-run", is_flag=True, help="Only show what would be done, and how.")
+@click.option(
+    "--jobs",
+    type=click.IntRange(min=1),
+    default=1,
+    show_default=True,
+    help="Photos restored at once, in processes that share the cores; for many small photos.",
+)
+@click.option(
+    "--cluster",
+    metavar="ADDRESS",
+    help="Restore with the workers of a dask scheduler, e.g. tcp://10.0.0.5:8786.",
+)
+@click.option(
+    "--report",
+    type=click.Path(dir_okay=False, path_type=Path),
+    metavar="FILE",
+    help="Write a page that shows each photo before and after, e.g. report.html.",
+)
 @preset_option
 @restoration_options
 @click.pass_obj
@@ -126,6 +147,9 @@ def batch(
     exclude: tuple[str, ...],
     name: str,
     dry_run: bool,
+    jobs: int,
+    cluster: str | None,
+    report: Path | None,
     as_json: bool,
     overwrite: bool,
     detail: Detail | None,
@@ -143,6 +167,7 @@ def batch(
       dinplug batch --task sr --scale 2 ./scans --out ./large --include "*.tif" --dry-run
       find . -name "*.cr2" -newer last -print0 | dinplug batch --task dehaze --from -
     """
+    from dinplug.batch.events import Event
     from dinplug.batch.naming import NameTemplate
     from dinplug.batch.path_list import read_path_list
     from dinplug.batch.patterns import Patterns
@@ -152,9 +177,15 @@ def batch(
     if not paths:
         raise click.MissingParameter(param_hint="'PATHS...'", param_type="argument")
     template, wanted, unwanted = NameTemplate(name), Patterns(include), Patterns(exclude)
+    if cluster is not None and jobs > 1:
+        raise UsageError("--jobs is for this machine: a cluster's workers are started beside it")
+    if dry_run and report is not None:
+        raise UsageError("--dry-run writes nothing: leave out --report")
 
+    from dinplug.batch.crew_run import CrewRun, assembled
     from dinplug.batch.plan import Request, make_plan
     from dinplug.batch.rehearse import suffix_finder
+    from dinplug.batch.report.report import reported
     from dinplug.batch.run import BatchRun
     from dinplug.batch.show import show_rehearsal, shown
     from dinplug.batch.wishes import Wishes
@@ -162,7 +193,9 @@ def batch(
 
     wishes = Wishes(**options)
     model = wishes.load()
-    restorer, recipe = wishes.restorer(model), wishes.recipe(model)
+    elsewhere = jobs > 1 or cluster is not None
+    restorer = (replace(wishes, device="cpu") if elsewhere else wishes).restorer(model)
+    recipe = wishes.recipe(model)
     request = Request(paths, f"{restorer.scale:g}", out, wanted, unwanted, template, overwrite)
     plan = make_plan(
         request,
@@ -171,17 +204,32 @@ def batch(
         suffix_of=suffix_finder(wishes.format),
         is_foreign_name=is_foreign_name,
     )
-    for note in plan.notes:
-        tell(f"note: {note}", detail)
+
+    def note(text: str) -> None:
+        tell(f"note: {text}", detail)
+
+    for text in plan.notes:
+        note(text)
     if dry_run:
         for line in settings_told():
             tell(line, detail)
         if show_rehearsal(plan, restorer.plan, stop, as_json=as_json):
             sys.exit(PhotoError.exit_code)
         return
-    tell_how(wishes.described(model, restorer), detail)
-    with shown(as_json, plan.folders, detail=detail) as emit:
-        run = BatchRun(
+    tell_how(wishes.described(model, None if elsewhere else restorer), detail)
+    alone = wishes.max_memory is not None
+    with (
+        assembled(wishes.terms(model), jobs, cluster, plan) as crew,
+        reported(report, plan, recipe, stop, alongside=not alone, tell=note) as note_down,
+        shown(as_json, plan.folders, detail=detail) as show,
+    ):
+
+        def emit(event: Event) -> None:
+            note_down(event)
+            show(event)
+
+        run_type = partial(CrewRun, crew=crew) if crew else BatchRun
+        run = run_type(
             plan,
             recipe,
             restorer,
@@ -189,8 +237,8 @@ def batch(
             emit,
             stop,
             overwrite=overwrite,
-            overlap=wishes.max_memory is None,
-            warn=lambda text: tell(f"note: {text}", detail),
+            overlap=not alone,
+            warn=note,
         )
         stop.before_leaving.append(run.leave)
         finished = run.run()
@@ -284,7 +332,9 @@ def doctor() -> None:
         raise SetupError("dinplug cannot work here; see the lines marked FAULT")
 
 
-for command in (completion, evaluate, info, models, presets, schema, train, verify, watch):
+for command in (
+    completion, evaluate, info, models, plugin, presets, schema, train, verify, watch,
+):  # fmt: skip
     main.add_command(command)
 
 if __name__ == "__main__":

@@ -3,8 +3,9 @@
     python benchmarks/gpu.py [--dry-run]
 
 Kernels against the bandwidth of a copy, eager torch and torch.compile; whole networks against the
-released way of running them; a photo from file to file; peak memory within budgets. `--dry-run`
-does everything once at tiny sizes on the CPU, where no figure means anything.
+released way of running them; their half precision against float32; a photo from file to file; peak
+memory within budgets. `--dry-run` does everything once at tiny sizes on the CPU, where no figure
+means anything.
 """
 
 from __future__ import annotations
@@ -20,7 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from benchmarks.gpu_kernels import dense_rows, kernel_rows, limits, sweep_rows
 from benchmarks.gpu_meter import TINY, Meter, Row, Sizes, heading
-from benchmarks.gpu_networks import network_rows, photo_rows
+from benchmarks.gpu_networks import network_rows, photo_rows, precision_rows
 
 
 def rows(meter: Meter, sizes: Sizes) -> Iterator[Row]:
@@ -32,6 +33,7 @@ def rows(meter: Meter, sizes: Sizes) -> Iterator[Row]:
     yield from sweep_rows(meter, sizes, bandwidth)
     yield from dense_rows(meter, sizes)
     yield from network_rows(meter, sizes, rate)
+    yield from precision_rows(meter, sizes)
     yield from photo_rows(meter, sizes)
 
 

@@ -30,9 +30,10 @@ class Sizes:
     large: tuple[int, int] = (4000, 6000)
     models: tuple[str, ...] = ("din-derain", "imdn-x2", "msfin-x4")
     dehaze_model: str = "din-dehaze"
+    precision_side: int = 256
 
 
-TINY = Sizes(6, 8, 1 << 10, 16, (24, 24), (24, 32), ("imdn-x2",), "din-dehaze-small")
+TINY = Sizes(6, 8, 1 << 10, 16, (24, 24), (24, 32), ("imdn-x2",), "din-dehaze-small", 24)
 """For trying the benchmark out where there is no GPU."""
 
 

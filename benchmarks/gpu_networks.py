@@ -15,6 +15,7 @@ from benchmarks.gpu_meter import Meter, Row, Sizes
 from dinplug.checkpoints import LoadedModel, load_model
 from dinplug.errors import SetupError
 from dinplug.imaging import read_photo, write_photo
+from dinplug.inference.precision import dead_leaves
 from dinplug.inference.run import NetworkRunner, RunOptions
 from dinplug.networks.stages import StagedNetwork
 from dinplug.ops import plain_torch
@@ -28,6 +29,7 @@ OF_ARITHMETIC = 0.5
 FILE_SECONDS, NETWORK_SECONDS = 1.0, 0.25
 BUDGETS = (2 << 30, 8 << 30)
 SLOWER = 1.5
+LEVELS = 0.1
 
 
 def network_of(name: str) -> StagedNetwork:
@@ -89,9 +91,7 @@ def photo_rows(meter: Meter, sizes: Sizes) -> Iterator[Row]:
     free = run_time(meter, model.network, image, None)
     yield Row("dehaze: network alone", free, "s", NETWORK_SECONDS, is_upper=True)
     for budget in BUDGETS:
-        runner = NetworkRunner(
-            model.network, RunOptions(device=meter.device.type, max_memory=budget)
-        )
+        runner = NetworkRunner(model.network, budget_options(meter, budget))
         peak = meter.peak_bytes(lambda run=runner.run: run(image))  # type: ignore[misc]
         label = f"dehaze within {budget >> 30} GiB"
         yield Row(f"{label}: peak", peak / 2**30, "GiB", budget / 2**30, is_upper=True)
@@ -101,8 +101,31 @@ def photo_rows(meter: Meter, sizes: Sizes) -> Iterator[Row]:
 
 def run_time(meter: Meter, network: StagedNetwork, image: Tensor, budget: int | None) -> float:
     """Seconds of one run of the network within `budget` bytes."""
-    runner = NetworkRunner(network, RunOptions(device=meter.device.type, max_memory=budget))
+    runner = NetworkRunner(network, budget_options(meter, budget))
     return meter.seconds(lambda: runner.run(image), 3)
+
+
+def budget_options(meter: Meter, budget: int | None) -> RunOptions:
+    """How to run within `budget` bytes of the device's memory; dry, of the host's."""
+    if meter.is_dry:
+        return RunOptions(device="cpu", max_memory=budget)
+    return RunOptions(device="cuda", max_vram=budget)
+
+
+def precision_rows(meter: Meter, sizes: Sizes) -> Iterator[Row]:
+    """How far each network's pixels on a picture of leaves are from float32's, in 8-bit levels."""
+    for name in (*sizes.models, sizes.dehaze_model):
+        network = network_of(name)
+        picture = dead_leaves(sizes.precision_side, seed=1)[None]
+        results = [
+            NetworkRunner(network, RunOptions(device=meter.device.type, precision=precision)).run(
+                picture
+            )
+            for precision in ("auto", "float32")
+        ]
+        error = float((results[0] - results[1]).abs().max())
+        size = float(results[1].abs().max().clamp_min(1))  # random weights leave 0..1
+        yield Row(f"{name}: largest error, 8-bit levels", 255 * error / size, "", LEVELS, True)
 
 
 def dehazing_model(name: str) -> LoadedModel:

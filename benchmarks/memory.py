@@ -23,7 +23,7 @@ import tifffile
 
 from dinplug.checkpoints import load_model
 from dinplug.imaging import read_photo, write_photo
-from dinplug.inference.plan import readable_size
+from dinplug.inference.plan import ExecutionPlan, readable_size
 from dinplug.restoration import RestoreOptions, Restorer
 
 SLOPE, FLOOR = (0.5, 0.45, 0.4), (0.3, 0.35, 0.4)
@@ -60,6 +60,7 @@ def measure(source: Path, budget: int) -> None:
     started = time.perf_counter()
     photo = read_photo(source)
     plan = restorer.plan(photo.width, photo.height)
+    assert isinstance(plan, ExecutionPlan)  # on a CPU
     photo = restorer.restore_photo(photo)
     write_photo(photo, source.with_name(f"restored-{budget}.tif"))
     seconds = time.perf_counter() - started

@@ -14,6 +14,8 @@ from pathlib import Path
 
 import dinplug
 from dinplug.folders import user_config_folder, user_data_folder
+from dinplug.hosts.condition import examine_plugin
+from dinplug.hosts.places import TITLES, User, find_places
 
 LIBRARIES = ("torch", "numpy", "Pillow", "tifffile", "imagecodecs", "rawpy", "safetensors")
 _MODULE_OF = {"Pillow": "PIL"}
@@ -63,9 +65,16 @@ def _devices() -> Iterator[Finding]:
         return
     for number in range(torch.cuda.device_count()):
         found = torch.cuda.get_device_properties(number)
+        free, total = torch.cuda.mem_get_info(number)
         yield Finding(
-            "device", f"cuda:{number}, {found.name}, {found.total_memory / 2**30:.0f} GiB"
+            "device",
+            f"cuda:{number}, {found.name}, {free / 2**30:.1f} of {total / 2**30:.1f} GiB free, "
+            f"compute capability {found.major}.{found.minor}",
         )
+    yield Finding(
+        "precision",
+        "float16 on CUDA where it is measured to be exact, else float32 (--precision chooses)",
+    )
 
 
 def _kernels() -> Iterator[Finding]:
@@ -98,37 +107,14 @@ def _weights() -> Iterator[Finding]:
 
 
 def _hosts() -> Iterator[Finding]:
-    """Find Krita and GIMP by their programs and by the folders they keep for a user."""
-    for host, program, folders in (
-        ("Krita", "krita", krita_folders()),
-        ("GIMP", "gimp", gimp_folders()),
-    ):
-        found = [path for path in (shutil.which(program),) if path]
-        found += [str(folder) for folder in folders]
-        yield Finding(host, ", ".join(found) or "not found")
-
-
-def krita_folders() -> list[Path]:
-    """Return Krita's resource folders of this user that exist."""
-    home = Path.home()
-    if sys.platform == "win32":
-        places = [Path(os.environ.get("APPDATA", home / "AppData" / "Roaming")) / "krita"]
-    elif sys.platform == "darwin":
-        places = [home / "Library" / "Application Support" / "krita"]
-    else:
-        data = Path(os.environ.get("XDG_DATA_HOME") or home / ".local" / "share")
-        places = [data / "krita", home / ".var/app/org.kde.krita/data/krita"]
-    return [place for place in places if place.is_dir()]
-
-
-def gimp_folders() -> list[Path]:
-    """Return GIMP's settings folders of this user, one for each version 3.x."""
-    home = Path.home()
-    if sys.platform == "win32":
-        bases = [Path(os.environ.get("APPDATA", home / "AppData" / "Roaming")) / "GIMP"]
-    elif sys.platform == "darwin":
-        bases = [home / "Library" / "Application Support" / "GIMP"]
-    else:
-        config = Path(os.environ.get("XDG_CONFIG_HOME") or home / ".config")
-        bases = [config / "GIMP", home / ".var/app/org.gimp.GIMP/config/GIMP"]
-    return [found for base in bases for found in sorted(base.glob("3.*")) if found.is_dir()]
+    """Krita and GIMP: their programs, and the plugins in their folders."""
+    places = find_places(User.present())
+    for host, title in TITLES.items():
+        found = [path for path in (shutil.which(host),) if path]
+        for place in places:
+            if place.host == host:
+                plugin = examine_plugin(place)
+                condition = "needs attention" if plugin.faults else plugin.version or "none"
+                found.append(f"{place.folder or place.packaging} (plugin: {condition})")
+        text = ", ".join(found) or "not found"
+        yield Finding(title, f"{text}; see `dinplug plugin status`" if found else text)

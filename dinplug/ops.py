@@ -255,7 +255,7 @@ def convolve(
     The last two if given. On a CPU, without gradients, oneDNN does all of it in one operator,
     unless the choice of kernels is `off`.
     """
-    if _runs_fused(x, weight):
+    if _runs_fused(x, weight) and (residual is None or residual.dtype == x.dtype):
         return onednn.convolve(x, weight, bias, stride, padding, groups, slope, residual)
     y = F.conv2d(x, weight, bias, stride, padding, 1, groups)
     return activate(y if residual is None else y + residual, slope)

@@ -17,6 +17,7 @@ import dinplug
 from dinplug.checkpoints import LoadedModel
 from dinplug.errors import UsageError
 from dinplug.imaging import Photo, Provenance
+from dinplug.inference.device_plan import DevicePlan
 from dinplug.inference.plan import ExecutionPlan
 from dinplug.inference.run import NetworkRunner, OnProgress, RunOptions, ShouldStop
 
@@ -42,6 +43,8 @@ class RestoreOptions(RunOptions):
             parts.append("ensemble")
         if self.reference:
             parts.append("reference")
+        if self.precision != "auto":
+            parts.append(f"precision={self.precision}")
         return " ".join(parts)
 
 
@@ -80,17 +83,18 @@ class Restorer:
         factor = self.options.factor or 1
         return (max(1, round(height * factor)), max(1, round(width * factor)))
 
-    def plan(self, width: int, height: int) -> ExecutionPlan:
+    def plan(self, width: int, height: int) -> ExecutionPlan | DevicePlan:
         """How a photo of `width` x `height` pixels will run; UsageError if it cannot fit."""
         return self.runner.plan(*self.enlarged_size(height, width))
 
     def adjusted(self, **changes: Any) -> Restorer:
         """The same loaded network under other options; nothing is loaded or folded again.
 
-        Raises ValueError for `device` and `reference`, which decide how a network is loaded.
+        Raises ValueError for what decides how a network is loaded: `device`, `precision` and
+        `reference`.
         """
-        if {"device", "reference"} & set(changes):
-            raise ValueError("another device or the reference need a restorer of their own")
+        if {"device", "precision", "reference"} & set(changes):
+            raise ValueError("another device, precision or the reference need their own restorer")
         other = copy.copy(self)
         other.runner = copy.copy(self.runner)
         other.options = other.runner.options = replace(self.options, **changes)

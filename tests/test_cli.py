@@ -133,6 +133,9 @@ def test_no_arguments_show_the_help() -> None:
         (["--format", "jpeg", "--compression", "lzw"], "compression is for TIFF"),
         (["--reference", "--tile", "64"], "--reference runs untiled"),
         (["--reference", "--max-memory", "1G"], "--reference runs untiled"),
+        (["--reference", "--max-vram", "1G"], "--reference runs untiled"),
+        (["--reference", "--precision", "float16"], "--reference runs in float32"),
+        (["--device", "cpu", "--max-vram", "1G"], "--max-vram is for a CUDA device"),
         (["--include", "*.tif"], "fit --include and --exclude"),
     ],
     ids=lambda value: value if isinstance(value, str) else "",
@@ -238,6 +241,19 @@ class TestBatch:
             # At strength 0 the original is written, 8 bit spread over 16.
             expected = np.asarray(original).astype(np.uint16) * 257
         np.testing.assert_array_equal(tifffile.imread("photos-derain/a.tif"), expected)
+
+    def test_half_precision_is_planned_run_and_noted(self) -> None:
+        photo(Path("photos/a.png"), size=(33, 21))
+        arguments = ("--model", "tiny-x2", "--precision", "bfloat16", "--device", "cpu")
+        planned = dinplug_says("batch", "photos", *arguments, "--dry-run")
+        assert "stages in bfloat16" in planned.stdout
+        assert "predicted peak on the device" in planned.stdout
+        result = dinplug_says("batch", "photos", *arguments)
+        assert result.exit_code == 0, result.output
+        with Image.open("photos-sr/a.png") as written:
+            assert written.size == (66, 42)
+        repeated = dinplug_says("info", "photos-sr/a.png")
+        assert "--precision bfloat16" in repeated.stdout
 
     def test_a_dry_run_shows_the_plan_and_writes_nothing(self) -> None:
         photo(Path("photos/a.png"), size=(33, 21))

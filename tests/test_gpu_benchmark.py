@@ -12,7 +12,7 @@ import torch
 from benchmarks import gpu
 from benchmarks.gpu_kernels import kernel_rows, limits
 from benchmarks.gpu_meter import TINY, Meter, Row, heading
-from benchmarks.gpu_networks import network_rows, photo_rows
+from benchmarks.gpu_networks import network_rows, photo_rows, precision_rows
 
 SCRIPT = Path(gpu.__file__)
 THROUGH_KERNELS = """
@@ -68,6 +68,12 @@ def test_networks_are_measured_against_eager_and_compiled() -> None:
 def test_photos_are_measured_free_and_within_budgets() -> None:
     targets = [(row.target, row.is_upper) for row in photo_rows(Meter(is_dry=True), TINY)]
     assert targets == [(limit, True) for limit in (1.0, 0.25, 2.0, 1.5, 8.0, 1.5)]
+
+
+def test_half_precision_is_measured_for_every_network() -> None:
+    found = [(row.name, row.target) for row in precision_rows(Meter(is_dry=True), TINY)]
+    names = (*TINY.models, TINY.dehaze_model)
+    assert found == [(f"{name}: largest error, 8-bit levels", 0.1) for name in names]
 
 
 def test_the_heading_names_versions() -> None:

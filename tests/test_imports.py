@@ -7,27 +7,27 @@ from pathlib import Path
 
 import pytest
 
+from dinplug.hosts.installation import ENTRY, IN_HOST, LAYOUTS
+
 ROOT = Path(__file__).resolve().parents[1]
 
 # Layer by layer from the bottom; a module imports only from lower layers or its own package.
 LAYERS = [
     {"errors", "folders"},
     {"onednn"},
-    {"ops"},
+    {"atomic", "ops"},
     {"networks"},
     {"specs"},
     {"checkpoints"},
     {"imaging", "inference"},
-    {"restoration", "evaluation", "listing", "doctor"},
+    {"restoration", "evaluation", "listing"},
     {"training"},
     {"batch", "hosts"},
-    {"commands"},
+    {"commands", "doctor"},
     {"cli"},
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-IN_HOST = {"client", "launch", "manifest", "pixels", "protocol"}
-"""Modules of hosts that are copied into plugins: they import only each other, relatively."""
 SELF_CONTAINED = {"errors": set(), "imaging": {"errors"}}
 """Parts that need no more of dinplug than this, and so no torch."""
 
@@ -37,9 +37,13 @@ def sources() -> list[Path]:
     return [*sorted((ROOT / "dinplug").rglob("*.py")), ROOT / "cli.py"]
 
 
-def is_in_host(path: Path) -> bool:
-    """Whether a file is copied into the hosts' plugins."""
-    return path.parent == ROOT / "dinplug" / "hosts" and path.stem in IN_HOST
+HOSTS = ROOT / "dinplug" / "hosts"
+IN_HOST_SOURCES = [
+    *(HOSTS / f"{name}.py" for name in IN_HOST),
+    *sorted(path for host in LAYOUTS for path in (HOSTS / host).rglob("*.py")),
+]
+"""Files that are copied into plugins: they import the standard library and the host's API only."""
+HOST_APIS = {"krita": {"krita", "PyQt5", "PyQt6"}, "gimp": {"gi"}}
 
 
 def part_of(path: Path) -> str:
@@ -54,7 +58,7 @@ def imported_parts(path: Path) -> Iterator[str]:
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         names: list[str] = []
         if isinstance(node, ast.ImportFrom):
-            if is_in_host(path) and node.level == 1:
+            if path in IN_HOST_SOURCES and node.level:
                 continue
             assert node.level == 0, f"{path}: relative import"
             if node.module == "dinplug":
@@ -83,17 +87,23 @@ def test_imports_go_downwards(path: Path) -> None:
             assert imported in SELF_CONTAINED[part], f"{part} imports {imported}"
 
 
-@pytest.mark.parametrize("name", sorted(IN_HOST))
-def test_what_runs_in_a_host_imports_the_standard_library_only(name: str) -> None:
-    path = ROOT / "dinplug" / "hosts" / f"{name}.py"
+@pytest.mark.parametrize("path", IN_HOST_SOURCES, ids=lambda p: str(p.relative_to(HOSTS)))
+def test_what_runs_in_a_host_imports_the_standard_library_only(path: Path) -> None:
+    known = set(sys.stdlib_module_names) | HOST_APIS.get(path.parent.name, set())
+    siblings = {file.stem for file in IN_HOST_SOURCES if file.parent == path.parent}
     for node in ast.walk(ast.parse(path.read_text("utf-8"))):
         if isinstance(node, ast.ImportFrom) and node.level:
             modules = [alias.name for alias in node.names] if not node.module else [node.module]
-            assert node.level == 1 and set(modules) <= IN_HOST, f"{name} imports {modules}"
+            if path.name == ENTRY:
+                allowed = {f"hosts.{path.parent.name}.{name}" for name in siblings}
+            else:
+                allowed = siblings if node.level == 1 else set(IN_HOST)
+            assert set(modules) <= allowed, f"{path} imports {modules}"
         elif isinstance(node, ast.ImportFrom):
-            assert (node.module or "").split(".")[0] in sys.stdlib_module_names
+            first = (node.module or "").split(".")[0]
+            assert first in known | ({"hosts"} if path.name == ENTRY else set())
         elif isinstance(node, ast.Import):
-            assert {alias.name.split(".")[0] for alias in node.names} <= sys.stdlib_module_names
+            assert {alias.name.split(".")[0] for alias in node.names} <= known
 
 
 def test_kernels_import_nothing_of_dinplug() -> None:

@@ -5,8 +5,9 @@ from pathlib import Path
 
 import torch
 
+from dinplug.atomic import write_atomically
 from dinplug.checkpoints.cards import ModelCard
-from dinplug.checkpoints.weights_file import write_atomically, write_safetensors
+from dinplug.checkpoints.weights_file import write_safetensors
 from dinplug.networks.din import DINSpec
 from dinplug.networks.imdn import IMDNSpec
 from dinplug.specs import NetworkSpec, Task, build_network
@@ -20,10 +21,10 @@ TINY: dict[str, tuple[Task, NetworkSpec]] = {
 }
 
 
-def write_tiny_models(data_home: Path) -> None:
+def write_tiny_models(data_home: Path, seed: int = 20) -> None:
     """Write all of TINY where dinplug looks for imported models below `data_home`."""
     with torch.random.fork_rng():
-        torch.manual_seed(20)
+        torch.manual_seed(seed)
         for name, (task, spec) in TINY.items():
             weights = data_home / "models" / f"{name}.safetensors"
             digest = write_safetensors(build_network(spec).state_dict(), weights)

@@ -53,7 +53,10 @@ class Fingerprint:
 
 @dataclass(frozen=True)
 class Record:
-    """One photo's line. `output` is relative to the journal's folder, with forward slashes."""
+    """One photo's line. `output` is relative to the journal's folder, with forward slashes.
+
+    `reason` says why it failed, or what to know about the result.
+    """
 
     source: str
     output: str

@@ -13,6 +13,7 @@ _OPTIONS = {
     "quality": r"\d{1,3}",
     "compression": r"[a-z]{1,10}",
     "bit-depth": r"\d{1,2}",
+    "precision": "float32|float16|bfloat16",
     "output-profile": r"[^-\W][^/\\]{0,200}",
 }
 _FLAGS = ("ensemble", "reference")

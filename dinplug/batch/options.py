@@ -25,6 +25,7 @@ _SIZE = re.compile(r"(\d+(?:\.\d+)?)\s*([kmgt]?)(?:i?b)?", re.IGNORECASE)
 _DEVICE = re.compile(r"auto|cpu|cuda(:\d+)?")
 LARGEST_FACTOR = 64
 KERNELS = ("auto", "on", "off")
+PRECISIONS = ("auto", "float32", "float16", "bfloat16")
 _POWERS = {"": 0, "k": 1, "m": 2, "g": 3, "t": 4}
 Command = TypeVar("Command", bound=Callable[..., Any])
 
@@ -96,6 +97,19 @@ kernels_option = click.option(
 tile_option = click.option(
     "--tile", type=click.IntRange(min=1), help="Largest tile side in pixels."
 )
+vram_option = click.option(
+    "--max-vram",
+    metavar="SIZE",
+    callback=parse_size,
+    help="Most memory of a CUDA device to use. Default: what is free.",
+)
+precision_option = click.option(
+    "--precision",
+    type=click.Choice(PRECISIONS),
+    default="auto",
+    show_default=True,
+    help="auto: float32 on a CPU; float16 on CUDA where that is exact.",
+)
 memory_option = click.option(
     "--max-memory", metavar="SIZE", callback=parse_size, help="Most memory to use, e.g. 4G."
 )
@@ -128,6 +142,8 @@ _RESTORATION = [
     kernels_option,
     tile_option,
     memory_option,
+    vram_option,
+    precision_option,
     click.option(
         "--reference/--no-reference",
         help="Run the network as published: untiled, unfused, slow.",

@@ -180,7 +180,7 @@ class TerminalView(View):
             self._refused = self._settled  # photos that failed before any was begun
         if self._present is not None:
             name = printable(Path(event.source).name)
-            self._bars.reset(self._present, description=name, total=None, detail="reading")
+            self._bars.reset(self._present, description=name, total=None, detail="")
 
     def _follow(self, event: PhotoProgress) -> None:
         if self._present is None:

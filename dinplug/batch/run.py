@@ -12,6 +12,7 @@ from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -115,9 +116,7 @@ class BatchRun:
     def _run(self) -> RunFinished:
         started = time.monotonic()
         self._announce()
-        # At the end a photo that is not read yet is dropped, one that is restored is written.
-        with _one_thread("decode", finish=False) as decoder, _one_thread("encode") as encoder:
-            interrupted = not self._restore_all(decoder, encoder)
+        interrupted = not self._restore_photos()
         finished = RunFinished(
             done=self._done,
             skipped=len(self.plan.skips),
@@ -145,8 +144,13 @@ class BatchRun:
             self._failed += 1
             self._emit(PhotoFailed(str(refusal.job.source), refusal.reason))
 
-    def _restore_all(self, decoder: ThreadPoolExecutor, encoder: ThreadPoolExecutor) -> bool:
+    def _restore_photos(self) -> bool:
         """Restore every job; False if the user stopped the run."""
+        # At the end a photo that is not read yet is dropped, one that is restored is written.
+        with _one_thread("decode", finish=False) as decoder, _one_thread("encode") as encoder:
+            return self._restore_all(decoder, encoder)
+
+    def _restore_all(self, decoder: ThreadPoolExecutor, encoder: ThreadPoolExecutor) -> bool:
         jobs = self.plan.jobs
         ahead = decoder.submit(load_photo, jobs[0]) if jobs else None
         behind: Future[None] | None = None
@@ -162,8 +166,9 @@ class BatchRun:
                 restored, fingerprint = self._restore(index, present)
                 present = None  # the photo as read is needed no more, only its result
                 self._wait_for(behind)
-                behind = encoder.submit(self._store, index, job, restored, fingerprint, started)
-                del restored
+                write = partial(self._write, restored, job)
+                behind = encoder.submit(self._store, index, job, write, fingerprint, started)
+                del restored, write
                 if not self.overlap:
                     self._wait_for(behind)
             except Interrupted:
@@ -197,25 +202,36 @@ class BatchRun:
         )
         return restored, loaded.fingerprint
 
+    def _write(self, photo: Photo, job: Job) -> tuple[str, ...]:
+        notes = write_photo(photo, job.target, self.write_options, overwrite=self.overwrite)
+        return (*photo.source.warnings, *notes)
+
     def _store(
-        self, index: int, job: Job, photo: Photo, fingerprint: Fingerprint, started: float
+        self,
+        index: int,
+        job: Job,
+        write: Callable[[], tuple[str, ...]],
+        fingerprint: Fingerprint,
+        started: float,
     ) -> None:
-        """Write one result and its line in the journal; runs in the encoding thread."""
+        """Write one result and its line in the journal; not in the main thread.
+
+        `write` gives the result its name, and returns what the user should know about it.
+        """
         try:
             self._folders[job.folder].check()
             make_folder(job.target.parent)
             self._begin(job, fingerprint)
             with self.unfinished.writing_in(job.target.parent):
-                notes = write_photo(photo, job.target, self.write_options, overwrite=self.overwrite)
+                note = "; ".join(write())
             seconds = time.monotonic() - started
-            self._record(job, "done", seconds=seconds, fingerprint=fingerprint)
+            self._record(job, "done", seconds=seconds, fingerprint=fingerprint, reason=note)
         except Exception as error:  # the per-file loop, in its second thread
             self._fail(job, error)
             return
         with self._lock:
             self._settled.add(job)
             self._done += 1
-            note = "; ".join((*photo.source.warnings, *notes))
             self._emit(PhotoDone(index, str(job.source), str(job.target), seconds, note))
 
     def _begin(self, job: Job, fingerprint: Fingerprint) -> None:
@@ -225,10 +241,10 @@ class BatchRun:
         if not os.path.lexists(job.target):
             self._record(job, "begun", fingerprint=fingerprint)
 
-    def _fail(self, job: Job, error: Exception) -> None:
+    def _fail(self, job: Job, error: Exception, trace: str = "") -> None:
         """Report and record that `job` failed with `error`."""
         if isinstance(error, DinplugError):
-            reason, trace = str(error), ""
+            reason = str(error)
         else:
             reason = f"{job.source}: unexpected {type(error).__name__}: {error}"
             trace = "".join(traceback.format_exception(error))

@@ -17,30 +17,28 @@ _CLOCK_STEP_NS = 2_000_000_000
 
 
 class UnfinishedFiles:
-    """Knows which temporary files in the folder of a write are ours: those that were not there."""
+    """Knows which temporary files in the folders of writes are ours: those that were not there."""
 
     def __init__(self) -> None:
-        self._folder: Path | None = None
-        self._others: frozenset[Path] = frozenset()
+        self._others: dict[object, tuple[Path, frozenset[Path]]] = {}
 
     @contextmanager
     def writing_in(self, folder: Path) -> Iterator[None]:
-        """Mark that a result is being written in `folder`."""
+        """Mark that a result is being written in `folder`; several may be at a time."""
         with marked_as_written_in(folder):
-            self._others = frozenset(folder.glob(_PATTERN))
-            self._folder = folder
+            write = object()
+            self._others[write] = (folder, frozenset(folder.glob(_PATTERN)))
             try:
                 yield
             finally:
-                self._folder = None
+                del self._others[write]
 
     def remove(self) -> None:
-        """Remove what the present write has left, if there is one."""
-        if self._folder is None:
-            return
-        with suppress(OSError):
-            for part in set(self._folder.glob(_PATTERN)) - self._others:
-                part.unlink(missing_ok=True)
+        """Remove what the present writes have left, if there are any."""
+        for folder, others in list(self._others.values()):
+            with suppress(OSError):
+                for part in set(folder.glob(_PATTERN)) - others:
+                    part.unlink(missing_ok=True)
 
 
 def remove_left_files(root: Path, killed: Holder) -> list[Path]:

@@ -9,7 +9,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import torch
 
 import dinplug
 from dinplug.batch.arrivals import is_temporary
@@ -150,20 +149,26 @@ def in_largest_tiles(
     """Return the restorer with the largest tiles that memory allows, and its tiles in words."""
     if restorer.options.reference:
         return restorer, "untiled"
-    budget = max_memory or int(_MEMORY_SHARE * _free_memory(restorer.runner.device))
+    budget = max_memory or int(_MEMORY_SHARE * _free_memory())
     height, width = restorer.enlarged_size(photo.height, photo.width)
     side = whole = max(restorer.runner.padded_size(height, width))
     while side >= _SMALLEST_TILE:
         large = restorer.adjusted(tile=side, max_memory=None)
-        if large.plan(photo.width, photo.height).peak_bytes <= budget:
+        if _fits(large, photo, budget):
             return large, "untiled" if side == whole else f"in tiles of side {side}"
         side = -(-side // 2)
     return restorer.adjusted(tile=None, max_memory=budget), "in the usual tiles"
 
 
-def _free_memory(device: torch.device) -> int:
-    if device.type == "cuda":
-        return int(torch.cuda.mem_get_info(device)[0])
+def _fits(restorer: Restorer, photo: Photo, budget: int) -> bool:
+    """Whether a photo's run fits a budget of memory, and the device if it has its own."""
+    try:
+        return restorer.plan(photo.width, photo.height).peak_bytes <= budget
+    except UsageError:
+        return False
+
+
+def _free_memory() -> int:
     try:
         pages, size = os.sysconf("SC_AVPHYS_PAGES"), os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # Windows, macOS

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from dinplug.batch.journal import JOURNAL_NAME
 from dinplug.batch.patterns import Patterns
+from dinplug.batch.report.index import INDEX_NAME
 from dinplug.errors import UsageError
 
 IsPhotoName = Callable[[str], bool]
@@ -27,8 +28,8 @@ class Walk:
 
     Left out: hidden folders and AppleDouble files (`._x`), names that `is_photo_name` does not
     know (pictures by `is_foreign_name` with a note), what the patterns say, the folder `out`,
-    folders of earlier results (they hold a journal), and the paths in `results`. Files that are
-    named explicitly are always taken.
+    folders of earlier results (they hold a journal), folders of a report's pictures (they hold an
+    index), and the paths in `results`. Files that are named explicitly are always taken.
     """
 
     is_photo_name: IsPhotoName
@@ -90,6 +91,8 @@ class Walk:
         if is_link and (real.is_relative_to(os.path.realpath(root)) or folder.is_relative_to(real)):
             return False  # inside the tree it is met anyway; above it would be walked in a circle
         if self.out is not None and real == Path(os.path.realpath(self.out)):
+            return False
+        if os.path.exists(folder / INDEX_NAME):
             return False
         if os.path.exists(folder / JOURNAL_NAME):
             self.notes.append(f"{folder}: results of an earlier run; left out")

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import dinplug
 from dinplug.batch.journal import OptionValue, Recipe
+from dinplug.batch.remote import Terms, software
 from dinplug.checkpoints import LoadedModel, load_model
 from dinplug.errors import UsageError
 from dinplug.imaging import WriteOptions
+from dinplug.imaging.profiles import PROFILE_NAMES, load_profile
 from dinplug.restoration import RestoreOptions, Restorer
 
 
@@ -16,7 +18,8 @@ from dinplug.restoration import RestoreOptions, Restorer
 class Wishes:
     """The options that `batch` and `restore` have in common, named as on the command line.
 
-    `max_memory` is in bytes, `scale` a factor of enlargement; None leaves a choice to dinplug.
+    `max_memory` and `max_vram` are in bytes, `scale` a factor of enlargement; None leaves a choice
+    to dinplug.
     """
 
     task: str | None = None
@@ -29,6 +32,8 @@ class Wishes:
     kernels: str | None = None
     tile: int | None = None
     max_memory: int | None = None
+    max_vram: int | None = None
+    precision: str = "auto"
     format: str | None = None
     quality: int | None = None
     compression: str | None = None
@@ -48,8 +53,11 @@ class Wishes:
             raise UsageError("say what to restore with --task, or name a --model")
         if self.scale is not None and self.task not in (None, "sr"):
             raise UsageError(f"--scale is for --task sr; {self.task} keeps a photo's size")
-        if self.reference and (self.tile is not None or self.max_memory is not None):
-            raise UsageError("--reference runs untiled: leave out --tile and --max-memory")
+        limits = (self.tile, self.max_memory, self.max_vram)
+        if self.reference and any(limit is not None for limit in limits):
+            raise UsageError(
+                "--reference runs untiled: leave out --tile, --max-memory and --max-vram"
+            )
         model = load_model(self.model, task=self.task, scale=self.scale)
         if model.any_factor and self.scale is None:
             raise UsageError(f"{model.name} enlarges by any factor: say by which with --scale")
@@ -64,6 +72,8 @@ class Wishes:
                 kernels=self.kernels,
                 tile=self.tile,
                 max_memory=self.max_memory,
+                max_vram=self.max_vram,
+                precision=self.precision,
                 ensemble=self.ensemble,
                 reference=self.reference,
                 strength=self.strength,
@@ -78,6 +88,7 @@ class Wishes:
             "strength": self.strength,
             "ensemble": self.ensemble,
             "reference": self.reference,
+            "precision": self.precision,
             "format": self.format,
             "quality": self.quality,
             "compression": self.compression,
@@ -88,11 +99,23 @@ class Wishes:
             str(model.task), model.name, model.weights_sha256, options, dinplug.__version__
         )
 
-    def described(self, model: LoadedModel, restorer: Restorer) -> list[str]:
-        """Say what photos are restored with, line by line."""
-        return [
+    def terms(self, model: LoadedModel) -> Terms:
+        """Return what other processes need to do the same; they choose the model by its name."""
+        profile = None
+        if self.output_profile is not None and self.output_profile.lower() not in PROFILE_NAMES:
+            profile = load_profile(self.output_profile)
+        wishes = replace(self, model=model.name, task=str(model.task))
+        return Terms(wishes, model.weights_sha256, software(), profile)
+
+    def described(self, model: LoadedModel, restorer: Restorer | None) -> list[str]:
+        """Say what photos are restored with, line by line; no `restorer`: elsewhere."""
+        lines = [
             f"dinplug {dinplug.__version__}, {model.name} for {model.task}, "
-            f"weights SHA-256 {model.weights_sha256}",
-            f"device {restorer.runner.device}, kernels {self.kernels or 'auto'}, "
-            f"{restorer.runner.workers} tiles at a time; {restorer.options.described()}",
+            f"weights SHA-256 {model.weights_sha256}"
         ]
+        if restorer is not None:
+            lines.append(
+                f"device {restorer.runner.device}, kernels {self.kernels or 'auto'}, "
+                f"{restorer.runner.workers} tiles at a time; {restorer.options.described()}"
+            )
+        return lines

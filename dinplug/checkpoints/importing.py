@@ -6,6 +6,7 @@ import re
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from dinplug.atomic import write_atomically
 from dinplug.checkpoints.cards import ModelCard, read_card
 from dinplug.checkpoints.fitting import count_parameters, describe_misfits, misfits
 from dinplug.checkpoints.pickled import read_pickled
@@ -15,7 +16,6 @@ from dinplug.checkpoints.weights_file import (
     parse_safetensors,
     read_bytes,
     sha256,
-    write_atomically,
     write_safetensors,
 )
 from dinplug.errors import CheckpointError, UsageError

@@ -19,8 +19,9 @@ from torch import Tensor, nn
 from torch.export import Dim
 
 import dinplug
+from dinplug.atomic import write_atomically
 from dinplug.checkpoints.models import LoadedModel
-from dinplug.checkpoints.weights_file import first_line, sha256, write_atomically
+from dinplug.checkpoints.weights_file import first_line, sha256
 from dinplug.errors import SetupError, UsageError
 from dinplug.networks.folding import fold
 from dinplug.networks.stages import StagedNetwork

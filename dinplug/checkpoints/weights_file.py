@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import os
-import tempfile
 from collections.abc import Mapping
 from pathlib import Path
 
@@ -13,7 +11,8 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save
 from torch import Tensor
 
-from dinplug.errors import CheckpointError, SetupError
+from dinplug.atomic import write_atomically
+from dinplug.errors import CheckpointError
 
 LARGEST_FILE = 1 << 30
 """Bytes. The largest network has 20M parameters; with an optimiser's state that is 240 MB."""
@@ -68,24 +67,6 @@ def write_safetensors(state: Mapping[str, Tensor], file: Path) -> str:
     content = save({key: value.contiguous() for key, value in state.items()})
     write_atomically(content, file)
     return sha256(content)
-
-
-def write_atomically(content: bytes, file: Path) -> None:
-    """Write a whole file or nothing; raises SetupError if the folder cannot be written."""
-    try:
-        file.parent.mkdir(parents=True, exist_ok=True)
-        handle, part = tempfile.mkstemp(dir=file.parent, prefix=f".{file.name}.")
-        try:
-            with os.fdopen(handle, "wb") as stream:
-                stream.write(content)
-                stream.flush()
-                os.fsync(stream.fileno())
-            os.replace(part, file)
-        except BaseException:
-            os.unlink(part)
-            raise
-    except OSError as error:
-        raise SetupError(f"cannot write {file}: {error.strerror or error}") from error
 
 
 def sha256(content: bytes) -> str:

@@ -9,6 +9,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
+from dinplug.inference.device_plan import DevicePlan
 from dinplug.inference.plan import ExecutionPlan
 from dinplug.inference.tiling import cut
 from dinplug.networks.stages import StageGraph
@@ -44,12 +45,12 @@ class TileBorders:
     columns: tuple[int, ...]
 
     @staticmethod
-    def of(graph: StageGraph, plan: ExecutionPlan, scale: int) -> TileBorders:
+    def of(graph: StageGraph, plan: ExecutionPlan | DevicePlan, scale: int) -> TileBorders:
         """Return the borders of a plan, on the grid of a result `scale` times as large."""
         rows: set[int] = set()
         columns: set[int] = set()
-        for stage, side in zip(graph.stages, plan.tile_sides, strict=True):
-            for found, length in ((rows, plan.height), (columns, plan.width)):
+        for stage, (high, wide) in zip(graph.stages, plan.tiles, strict=True):
+            for found, length, side in ((rows, plan.height, high), (columns, plan.width, wide)):
                 own = stage.grid.size(length)
                 found |= {span.start * scale * length // own for span in cut(own, side)}
         return TileBorders(tuple(sorted(rows - {0})), tuple(sorted(columns - {0})))

@@ -74,7 +74,7 @@ class Client:
         speaks: int = protocol.PROTOCOL,
     ) -> None:
         self.version, self.speaks = version, speaks
-        self.folder = PixelFolder.make(parent)
+        self.folder = PixelFolder.make(parent or launch.pixels)
         self.numbers = itertools.count(1)
         self.pending: dict[int, Pending] = {}
         self.welcome: Message | None = None

@@ -21,4 +21,5 @@ def device_title(device: torch.device) -> str:
     """A device in words."""
     if device.type == "cuda":
         return torch.cuda.get_device_name(device)
-    return f"processor, {torch.get_num_threads()} threads"
+    threads = torch.get_num_threads()
+    return f"processor, {threads} thread{'' if threads == 1 else 's'}"

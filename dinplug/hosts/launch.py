@@ -6,11 +6,12 @@ import contextlib
 import json
 import os
 import queue
+import shutil
 import subprocess
 import threading
 from typing import TYPE_CHECKING, NamedTuple
 
-from . import protocol
+from . import protocol, sandbox
 
 if TYPE_CHECKING:
     from collections.abc import Mapping
@@ -20,6 +21,8 @@ RECORD = "dinplug.json"
 OVERRIDE = "DINPLUG_PYTHON"
 """The environment variable that names another Python."""
 MODULE = "dinplug.hosts.worker"
+COMMAND = "dinplug-worker"
+"""The same as a command, for plugins that no dinplug installed (Krita's importer did)."""
 _KEPT_WORDS = 8000
 
 # What hosts and their bundles set for themselves would break another Python and its libraries.
@@ -31,10 +34,14 @@ _HOSTS_OWN = (
 
 
 class Launch(NamedTuple):
-    """How to start the worker: the command, and what its environment has besides the host's."""
+    """How to start the worker: the command, and what its environment has besides the host's.
+
+    `pixels` is the folder that both can reach, where the system's for temporary files is not.
+    """
 
     command: tuple[str, ...]
     environment: Mapping[str, str] = {}
+    pixels: str | None = None
 
 
 class LaunchError(Exception):
@@ -44,21 +51,62 @@ class LaunchError(Exception):
 def recorded_launch(plugin_folder: str, host: str) -> Launch:
     """How to start the worker of the dinplug that installed the plugin in `plugin_folder`.
 
-    `host` is the name `dinplug plugin install` knows the host by. Raises LaunchError where
-    dinplug's Python is not recorded or gone.
+    Where none is recorded, of the dinplug whose command `COMMAND` is found. `host` is the name
+    `dinplug plugin install` knows the host by. Raises LaunchError where there is none, or the
+    host's sandbox does not let it start.
     """
-    again = f"run `dinplug plugin install {host}` again"
-    python = os.environ.get(OVERRIDE)
-    if not python:
-        path = os.path.join(plugin_folder, RECORD)
-        try:
-            with open(path, encoding="utf-8") as file:
-                python = json.load(file)["python"]
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise LaunchError(f"{path} does not say where dinplug is: {again}") from error
-    if not isinstance(python, str) or not os.path.isfile(python):
+    if os.environ.get("SNAP_NAME") == host:
+        raise LaunchError(sandbox.NO_SNAP)
+    in_flatpak = os.path.isfile(sandbox.INFO)
+    python = os.environ.get(OVERRIDE) or _recorded_python(plugin_folder)
+    if python is None:
+        found = find_command()
+        if found is None:
+            raise LaunchError(
+                f"{os.path.join(plugin_folder, RECORD)} does not say where dinplug is: install "
+                f"dinplug and run `dinplug plugin install {host}`"
+            )
+        command: tuple[str, ...] = (found,)
+    elif in_flatpak or os.path.isfile(python):  # a sandbox does not see all of the machine
+        command = (python, "-m", MODULE)
+    else:
+        again = f"run `dinplug plugin install {host}` again"
         raise LaunchError(f"dinplug's Python {python} is not there any more: {again}")
-    return Launch((python, "-m", MODULE))
+    return _outside_flatpak(command) if in_flatpak else Launch(command)
+
+
+def _recorded_python(plugin_folder: str) -> str | None:
+    """The interpreter that `dinplug plugin install` noted, if it did."""
+    try:
+        with open(os.path.join(plugin_folder, RECORD), encoding="utf-8") as file:
+            python = json.load(file)["python"]
+    except (OSError, ValueError, KeyError, TypeError):
+        return None
+    return python if isinstance(python, str) else None
+
+
+def find_command() -> str | None:
+    """The command `COMMAND`, also where a desktop leaves the user's own out of PATH."""
+    users = os.path.join(os.path.expanduser("~"), ".local", "bin")
+    return shutil.which(COMMAND) or shutil.which(COMMAND, path=users)
+
+
+def _outside_flatpak(command: tuple[str, ...]) -> Launch:
+    """Start it outside the sandbox, which sees the app's cache folder under the same name."""
+    with open(sandbox.INFO, encoding="utf-8", errors="replace") as file:
+        found = sandbox.permissions(file.read())
+    if not sandbox.may_start_programs(found):
+        app = found.get("Application", "name", fallback="APP")
+        raise LaunchError(
+            "Flatpak's sandbox does not let this program start dinplug: run "
+            f"`{sandbox.remedy(app)}` and start it again"
+        )
+    return Launch((*sandbox.SPAWN, *command), pixels=os.environ.get("XDG_CACHE_HOME"))
+
+
+def clean_environment() -> dict[str, str]:
+    """The environment without what a host set for itself."""
+    return {name: value for name, value in os.environ.items() if name not in _HOSTS_OWN}
 
 
 class WorkerProcess:
@@ -74,8 +122,6 @@ class WorkerProcess:
         """
         self.answers: queue.Queue[bytes | None] = queue.Queue()
         self._words = b""
-        environment = {k: v for k, v in os.environ.items() if k not in _HOSTS_OWN}
-        environment.update(launch.environment)
         try:
             self.process = subprocess.Popen(
                 launch.command,
@@ -84,7 +130,7 @@ class WorkerProcess:
                 stderr=subprocess.PIPE,
                 bufsize=0,
                 cwd=folder,
-                env=environment,
+                env={**clean_environment(), **launch.environment},
                 start_new_session=True,
                 creationflags=getattr(subprocess, "CREATE_NO_WINDOW", 0),
             )

@@ -94,6 +94,17 @@ class PixelFolder:
 
     def write(self, *parts: Any) -> str:
         """Write bytes-like `parts` into a new file and return its name; raises OSError."""
+        with self.new_file() as (name, file):
+            for part in parts:
+                write_all(file, memoryview(part).cast("B"))
+        return name
+
+    @contextlib.contextmanager
+    def new_file(self) -> Iterator[tuple[str, IO[bytes]]]:
+        """Open a new file for writing, with its name; it goes if the block fails.
+
+        Raises OSError.
+        """
         if self.closed:
             raise OSError("the folder for pixels is closed")
         name = secrets.token_hex(16) + ".pixels"
@@ -102,12 +113,10 @@ class PixelFolder:
         descriptor = os.open(path, flags, 0o600)
         try:
             with open(descriptor, "wb", buffering=0) as file:
-                for part in parts:
-                    write_all(file, memoryview(part).cast("B"))
+                yield name, file
         except BaseException:
             self.discard(name)
             raise
-        return name
 
     @contextlib.contextmanager
     def opened(self, name: str, size: int) -> Iterator[IO[bytes]]:

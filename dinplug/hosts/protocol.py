@@ -1,7 +1,7 @@
 """The messages between a host's plugin and the worker: one JSON object a line, checked both ways.
 
 Every request has `id` and `request`, every answer `id` and `answer`. What they carry, and the
-versions, are described in docs/hosts.md.
+versions, are described in docs/worker-protocol.md.
 """
 
 from __future__ import annotations
@@ -41,7 +41,9 @@ MOST_WAITING = 16
 MOST_PICTURES = 16
 """Pictures that may be open at once."""
 
-SAMPLE_BYTES = {"uint8": 1, "uint16": 2, "float16": 2, "float32": 4}
+SAMPLE_BYTES = {
+    "uint8": 1, "uint16": 2, "uint32": 4, "float16": 2, "float32": 4, "float64": 8,
+}  # fmt: skip
 """Bytes of a sample of each type; samples have the machine's own byte order."""
 CHANNELS = (1, 2, 3, 4)
 """Grey, grey and alpha, RGB, RGB and alpha."""

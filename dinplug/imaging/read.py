@@ -76,6 +76,16 @@ def read_photo(path: Path, *, max_pixels: int = MAX_PIXELS, max_bytes: int | Non
     return replace(photo, source=replace(photo.source, warnings=notes))
 
 
+def photo_kind(path: Path) -> Kind:
+    """Tell a photo's kind by its first bytes, or a RAW's by its name. Raises ReadError."""
+    try:
+        return _kind(path)
+    except UnreadableError as error:
+        raise ReadError(f"{path}: {error}") from error
+    except _FAILURES as error:
+        raise ReadError(f"{path}: {_reason(error)}") from error
+
+
 def probe_photo(path: Path) -> PhotoInfo:
     """Read a photo's kind, upright size, channels and depth from its header; no pixels.
 

@@ -18,8 +18,10 @@ _NOWHERE = Path("layer")
 _FORMATS: dict[str, tuple[SampleFormat, int]] = {
     "uint8": ("uint", 8),
     "uint16": ("uint", 16),
+    "uint32": ("uint", 32),
     "float16": ("float", 16),
     "float32": ("float", 32),
+    "float64": ("float", 64),
 }
 SAMPLE_TYPES = tuple(_FORMATS)
 

@@ -13,7 +13,7 @@ from pathlib import Path
 
 from dinplug.imaging import kinds, xmp, xmp_tree
 from dinplug.imaging.metadata import Metadata
-from dinplug.imaging.photo import Photo
+from dinplug.imaging.photo import Kind, Photo
 from dinplug.imaging.quiet import one_line
 
 LARGEST_SIDECAR = 64 * 2**20
@@ -31,21 +31,34 @@ def sidecars_for(photo: Photo, result: Path) -> tuple[list[Sidecar], list[str]]:
     """Return copies of the photo's sidecars as they are to lie beside `result`, and notes.
 
     They say that the picture is upright and how large it is; those of a RAW have lost the
-    settings it would be developed with a second time. Links are not followed: a sidecar from
-    elsewhere could be any file of the user's.
+    settings it would be developed with a second time.
     """
-    copies, notes = [], []
-    for source, path in _names(photo, result):
+    original = photo.source.path
+    found, notes = read_sidecars(original, photo.source.kind)
+    copies = []
+    for source, content in found.items():
+        base = result.name if source.stem == original.name else result.stem
+        copies.append(Sidecar(result.with_name(base + source.suffix), _changed(content, photo)))
+    return copies, notes
+
+
+def read_sidecars(original: Path, kind: Kind) -> tuple[dict[Path, bytes], list[str]]:
+    """Return the content of each sidecar of a photo of some kind, and notes on what is left out.
+
+    Links are not followed: a sidecar from elsewhere could be any file of the user's.
+    """
+    found, notes = {}, []
+    for path in _paths(original, kind):
         try:
-            content = _content(source)
+            content = _content(path)
         except OSError as error:
-            notes.append(f"the sidecar {source.name} cannot be read ({one_line(error)})")
+            notes.append(f"the sidecar {path.name} cannot be read ({one_line(error)})")
             continue
         if len(content) > LARGEST_SIDECAR:
-            notes.append(f"the sidecar {source.name} is too large to be one and is left out")
+            notes.append(f"the sidecar {path.name} is too large to be one and is left out")
         else:
-            copies.append(Sidecar(path, _changed(content, photo)))
-    return copies, notes
+            found[path] = content
+    return found, notes
 
 
 def with_packet_of(photo: Photo, copies: list[Sidecar]) -> Metadata:
@@ -61,19 +74,18 @@ def with_packet_of(photo: Photo, copies: list[Sidecar]) -> Metadata:
     return replace(about, xmp=packets[-1]) if packets else about
 
 
-def _names(photo: Photo, result: Path) -> Iterator[tuple[Path, Path]]:
-    """Yield possible sidecars, and where a copy goes."""
-    original = photo.source.path
+def _paths(original: Path, kind: Kind) -> Iterator[Path]:
+    """Yield the sidecars that lie beside a photo."""
     for suffix in (".xmp", ".XMP"):
         full = original.with_name(original.name + suffix)
         if _is_there(full):
-            yield full, result.with_name(result.name + suffix)
+            yield full
             break
     for suffix in (".xmp", ".XMP"):
         short = original.with_name(original.stem + suffix)
         if original.suffix and _is_there(short):
-            if photo.source.kind == "raw" or not _has_namesakes(original):
-                yield short, result.with_name(result.stem + suffix)
+            if kind == "raw" or not _has_namesakes(original):
+                yield short
             break
 
 

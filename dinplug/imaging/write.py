@@ -6,7 +6,7 @@ import errno
 import os
 import secrets
 import struct
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 
@@ -37,10 +37,7 @@ def write_photo(
     """
     path = Path(path)
     options = options or WriteOptions()
-    try:
-        _check_place(path, photo.source.path, overwrite=overwrite)
-    except OSError as error:
-        raise WriteError(f"{path}: {_reason(error)}") from error
+    _check_place(path, photo.source.path, overwrite=overwrite)
     composed = compose(photo, options)
     sidecars, sidecar_notes = sidecar.sidecars_for(photo, path)
     about = metadata.for_result(
@@ -54,12 +51,49 @@ def write_photo(
         colour_space=_colour_space(photo, composed),
     )
     notes: list[str] = []
+
+    def encode_into(part: Path) -> None:
+        notes.extend(_ENCODERS[composed.format](part, photo, composed, about, options))
+
+    copied = _write_whole(path, encode_into, sidecars, overwrite=overwrite)
+    return (*composed.notes, *notes, *sidecar_notes, *copied)
+
+
+def write_encoded(
+    content: bytes,
+    sidecars: Mapping[str, bytes],
+    path: Path,
+    *,
+    original: Path,
+    overwrite: bool = False,
+) -> tuple[str, ...]:
+    """Write a result that was encoded elsewhere, and its sidecars by name, as `write_photo` does.
+
+    `original` is the photo it was made from. Returns notes; raises WriteError.
+    """
+    _check_place(path, original, overwrite=overwrite)
+    copies = [sidecar.Sidecar(path.with_name(name), data) for name, data in sidecars.items()]
+
+    def copy_into(part: Path) -> None:
+        part.write_bytes(content)
+
+    return tuple(_write_whole(path, copy_into, copies, overwrite=overwrite))
+
+
+def _write_whole(
+    path: Path,
+    fill: Callable[[Path], None],
+    sidecars: list[sidecar.Sidecar],
+    *,
+    overwrite: bool,
+) -> list[str]:
+    """Let `fill` write a temporary file, and give it its name once it is on the disk."""
     try:
         with _new_part(path) as part:
-            notes += _ENCODERS[composed.format](part, photo, composed, about, options)
+            fill(part)
             _sync(part)
             # Before the result: a run that ends in between makes the same copies again.
-            notes += sidecar_notes + _copy_sidecars(sidecars)
+            notes = _copy_sidecars(sidecars)
             _publish(part, path, overwrite=overwrite)
         _sync_folder(path.parent)
     except OSError as error:
@@ -68,7 +102,7 @@ def write_photo(
         raise WriteError(f"{path}: {_reason(cause)}") from cause
     except (ValueError, RuntimeError, MemoryError, struct.error) as error:
         raise WriteError(f"{path}: cannot be encoded ({one_line(error)})") from error
-    return (*composed.notes, *notes)
+    return notes
 
 
 @contextmanager
@@ -100,9 +134,13 @@ def _copy_sidecars(copies: list[sidecar.Sidecar]) -> list[str]:
 
 def _check_place(path: Path, original: Path, *, overwrite: bool) -> None:
     """Raise WriteError where something at `path` must stay."""
-    if not path.exists():
-        return
-    if original.exists() and path.samefile(original):
+    try:
+        if not path.exists():
+            return
+        is_original = original.exists() and path.samefile(original)
+    except OSError as error:
+        raise WriteError(f"{path}: {_reason(error)}") from error
+    if is_original:
         raise WriteError(f"{path}: this is the original photo; choose another name")
     if not overwrite:
         raise WriteError(f"{path}: {_TAKEN}")

@@ -13,6 +13,7 @@ import torch
 from torch import Tensor
 
 from dinplug.errors import Interrupted
+from dinplug.inference.moments import TileMoments
 from dinplug.inference.plan import ExecutionPlan
 from dinplug.inference.store import MemoryMap, ScratchMap, StoredMap
 from dinplug.inference.tiling import inside, tiles
@@ -22,7 +23,6 @@ from dinplug.networks.stages import (
     StageGraph,
     StageInput,
     Statistics,
-    StatisticsKind,
     prepare_attention,
 )
 
@@ -34,47 +34,6 @@ class Progress:
     stage: str
     done: int
     total: int
-
-
-@dataclass(frozen=True)
-class TileMoments:
-    """Count, mean and summed squared deviation of a tile's pixels, per channel, in float64."""
-
-    count: int
-    mean: Tensor
-    deviation: Tensor
-
-    @staticmethod
-    def of(values: Tensor, kind: StatisticsKind) -> TileMoments:
-        """Measure (1, C, h, w); the deviation stays zero where only means are wanted."""
-        count = values.shape[2] * values.shape[3]
-        mean = wide_sum(values) / count
-        if kind == "mean":
-            return TileMoments(count, mean, torch.zeros_like(mean))
-        centre = mean.to(values.dtype)
-        centred = values - centre[:, :, None, None]
-        # The float32 mean is off by a rounding; both moments are corrected for it.
-        shift = wide_sum(centred) / count
-        squares = wide_sum(centred.square_())
-        return TileMoments(count, centre + shift, squares - count * shift.square())
-
-    def merged(self, other: TileMoments) -> TileMoments:
-        """The moments of both pixel sets (Chan, Golub and LeVeque 1979)."""
-        count = self.count + other.count
-        step = other.mean - self.mean
-        mean = self.mean + step * (other.count / count)
-        between = step.square() * (self.count * other.count / count)
-        return TileMoments(count, mean, self.deviation + other.deviation + between)
-
-    def statistics(self, dtype: torch.dtype) -> Statistics:
-        """Mean and population variance."""
-        variance = (self.deviation / self.count).clamp_min(0)
-        return Statistics(self.mean.to(dtype), variance.to(dtype))
-
-
-def wide_sum(values: Tensor) -> Tensor:
-    """The sums (N, C) of (N, C, h, w) in float64: rows in the map's type, several times faster."""
-    return values.sum(dim=3).sum(dim=2, dtype=torch.float64)
 
 
 class TiledRun:
@@ -147,11 +106,9 @@ class TiledRun:
         finally:
             for future in futures:
                 future.cancel()
+        # Tiles are merged in their own order, whichever finished first.
         for name in moments[0]:
-            total = moments[0][name]
-            # Tiles are merged in their own order, whichever finished first.
-            for part in moments[1:]:
-                total = total.merged(part[name])
+            total = TileMoments.merged([part[name] for part in moments])
             self.statistics[name] = total.statistics(torch.float32)
 
     def _run_tile(

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
 
 from dinplug.errors import UsageError
 from dinplug.networks.stages import FeatureMap, Grid, Read, Stage, StageGraph
+
+Place = Literal["device", "memory", "scratch"]
+"""Where a map is kept; on a CPU, memory is the device's."""
 
 FLOAT = 4
 TARGET_WORKSPACE = 64 << 20
@@ -30,12 +33,13 @@ class Slot:
     width: int
     first: int
     last: int
-    place: Literal["memory", "scratch"] = "memory"
+    place: Place = "memory"
+    value_bytes: int = FLOAT
 
     @property
     def size(self) -> int:
         """Bytes."""
-        return self.channels * self.height * self.width * FLOAT
+        return self.channels * self.height * self.width * self.value_bytes
 
 
 @dataclass(frozen=True)
@@ -55,6 +59,11 @@ class ExecutionPlan:
     slot_of: dict[str, int]
     workers: int
     fixed_bytes: tuple[int, ...]
+
+    @property
+    def tiles(self) -> tuple[tuple[int, int], ...]:
+        """Rows and columns of each stage's tiles."""
+        return tuple((side, side) for side in self.tile_sides)
 
     @property
     def scratch_bytes(self) -> int:
@@ -136,12 +145,12 @@ def plan_execution(
 
 
 def assign_slots(
-    graph: StageGraph, height: int, width: int
+    graph: StageGraph, height: int, width: int, value_bytes: Mapping[str, int] | None = None
 ) -> tuple[tuple[Slot, ...], dict[str, int]]:
     """Give every map between image and output a slot, using slots again once they are free.
 
     A stage without halo may write over a map it reads for the last time: each tile touches only
-    its own pixels.
+    its own pixels. `value_bytes` are those of each map's type, None: all are float32.
     """
     last = graph.last_readers()
     slots: list[Slot] = []
@@ -158,10 +167,11 @@ def assign_slots(
             if written.name == "output":
                 continue
             size = (written.channels, written.grid.size(height), written.grid.size(width))
+            wide = FLOAT if value_bytes is None else value_bytes[written.name]
             free = [
                 number
                 for number, slot in enumerate(slots)
-                if (slot.channels, slot.height, slot.width) == size
+                if (slot.channels, slot.height, slot.width, slot.value_bytes) == (*size, wide)
                 and (slot.last < index or number in done)
             ]
             number = free[0] if free else len(slots)
@@ -169,7 +179,8 @@ def assign_slots(
             if free:
                 slots[number] = replace(slots[number], last=last[written.name])
             else:
-                slots.append(Slot(*size, first=index, last=last[written.name]))
+                lives = (index, last[written.name])
+                slots.append(Slot(*size, *lives, value_bytes=wide))
             slot_of[written.name] = number
     return tuple(slots), slot_of
 
@@ -214,9 +225,9 @@ def window_bytes(values: int, side: int, halo: int) -> int:
     return values * (side + 2 * halo) ** 2 * FLOAT
 
 
-def memory_at(slots: tuple[Slot, ...], stage: int) -> int:
-    """Bytes of the slots that are in memory while `stage` runs."""
-    return sum(s.size for s in slots if s.place == "memory" and s.first <= stage <= s.last)
+def memory_at(slots: tuple[Slot, ...], stage: int, place: Place = "memory") -> int:
+    """Bytes of the slots that are in memory, or another place, while `stage` runs."""
+    return sum(s.size for s in slots if s.place == place and s.first <= stage <= s.last)
 
 
 def output_bytes(stage: Stage, height: int, width: int) -> int:
@@ -228,11 +239,19 @@ def output_bytes(stage: Stage, height: int, width: int) -> int:
     )
 
 
-def spill(slots: tuple[Slot, ...], budgets: list[int]) -> tuple[Slot, ...]:
-    """Move slots to scratch files, largest first, until each stage's maps fit its budget."""
+def spill(
+    slots: tuple[Slot, ...],
+    budgets: list[int],
+    source: Place = "memory",
+    target: Place = "scratch",
+) -> tuple[Slot, ...]:
+    """Move slots from `source` to `target`, largest first, until each stage fits its budget."""
     kept = list(slots)
-    for number in sorted(range(len(slots)), key=lambda n: -slots[n].size):
-        if all(memory_at(tuple(kept), stage) <= budget for stage, budget in enumerate(budgets)):
+    movable = [number for number, slot in enumerate(slots) if slot.place == source]
+    for number in sorted(movable, key=lambda n: -slots[n].size):
+        if all(
+            memory_at(tuple(kept), stage, source) <= budget for stage, budget in enumerate(budgets)
+        ):
             break
-        kept[number] = replace(kept[number], place="scratch")
+        kept[number] = replace(kept[number], place=target)
     return tuple(kept)

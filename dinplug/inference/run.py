@@ -10,11 +10,14 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinplug.errors import PhotoError, SetupError
+from dinplug.errors import PhotoError, SetupError, UsageError
 from dinplug.inference.allocator import keep_freed_memory
+from dinplug.inference.device_engine import DeviceEngine
+from dinplug.inference.device_plan import DevicePlan
 from dinplug.inference.ensemble import ORIENTATIONS, self_ensemble
 from dinplug.inference.executor import Progress, TiledRun
 from dinplug.inference.plan import FLOAT, ExecutionPlan, plan_execution
+from dinplug.inference.precision import PRECISIONS
 from dinplug.networks.folding import fold
 from dinplug.networks.stages import StagedNetwork, run_whole
 from dinplug.ops import chosen_kernels, plain_torch
@@ -29,14 +32,18 @@ CHANNELS = 3
 class RunOptions:
     """How to run a network.
 
-    `tile` is the largest tile side in input pixels, `max_memory` the most bytes a run may take.
-    `reference` runs the network as it was trained: unfolded, untiled, in plain torch. `kernels` is
-    auto, on or off; None leaves the choice to the environment (`dinplug.ops`).
+    `tile` is the largest tile side in input pixels, `max_memory` the most bytes a run may take,
+    `max_vram` the most of a CUDA device's memory. `precision` is auto (float32 on a CPU, float16
+    where that is exact enough on CUDA), float32, float16 or bfloat16. `reference` runs the network
+    as it was trained: unfolded, untiled, in plain torch. `kernels` is auto, on or off; None leaves
+    the choice to the environment (`dinplug.ops`).
     """
 
     device: str = "auto"
     tile: int | None = None
     max_memory: int | None = None
+    max_vram: int | None = None
+    precision: str = "auto"
     ensemble: bool = False
     reference: bool = False
     kernels: str | None = None
@@ -45,19 +52,21 @@ class RunOptions:
 class NetworkRunner:
     """A network made ready for a device, to be run over images of any size.
 
-    Raises SetupError if the device is not there.
+    Raises SetupError if the device is not there, UsageError for options that contradict.
     """
 
     def __init__(self, network: StagedNetwork, options: RunOptions) -> None:
         self.options = options
         self.device = find_device(options.device)
+        check_options(options, self.device)
         self.network = (network.eval() if options.reference else fold(network)).to(self.device)
         self.graph = self.network.graph
+        self.workers = 1 if options.reference else torch.get_num_threads()
+        self.engine: DeviceEngine | None = None
         if self.device.type == "cpu":
             keep_freed_memory()
-        # A second tile would only wait for the one GPU; a CPU takes one tile a core.
-        alone = options.reference or self.device.type == "cuda"
-        self.workers = 1 if alone else torch.get_num_threads()
+        if not options.reference and is_for_engine(self.device, options.precision):
+            self.engine = DeviceEngine(self.network, self.device, options.precision)
 
     def padded_size(self, height: int, width: int) -> tuple[int, int]:
         """The size the network runs at: sides it accepts, at least those given."""
@@ -67,9 +76,18 @@ class NetworkRunner:
         multiple = self.network.multiple_of
         return math.ceil(max(side, self.network.min_size) / multiple) * multiple
 
-    def plan(self, height: int, width: int) -> ExecutionPlan:
+    def plan(self, height: int, width: int) -> ExecutionPlan | DevicePlan:
         """Plan a run over an image of `height` x `width`; UsageError if it cannot fit."""
         padded = self.padded_size(height, width)
+        if self.engine is not None:
+            with chosen_kernels(self.options.kernels):
+                return self.engine.plan(
+                    *padded,
+                    tile=self.options.tile,
+                    max_vram=self.options.max_vram,
+                    max_memory=self.options.max_memory,
+                    pixel_bytes=self._pixel_bytes((height, width), padded),
+                )
         tile = max(padded) if self.options.reference else self.options.tile
         return plan_execution(
             self.graph,
@@ -131,14 +149,13 @@ class NetworkRunner:
             padded = padded * value_range
         try:
             with torch.inference_mode(), chosen_kernels(self.options.kernels):
-                padded = padded.to(self.device)
                 output = self._run_padded(padded, on_progress, should_stop)
                 if value_range != 1:
                     output = output.div_(value_range)
         except torch.OutOfMemoryError as error:
             raise PhotoError(
-                f"{width} x {height} pixels do not fit the memory of {self.device}: "
-                "use --device cpu, or --max-memory to keep maps on disk"
+                f"{width} x {height} pixels do not fit the memory of {self.device}, not even in "
+                "small tiles: close other programs that use it, or use --device cpu"
             ) from error
         return output[:, :, : height * scale, : width * scale].cpu()
 
@@ -148,14 +165,41 @@ class NetworkRunner:
         """Run an image of accepted size on the network's own scale of values."""
         if self.options.reference:
             with plain_torch():
-                return run_whole(self.graph, image)
+                return run_whole(self.graph, image.to(self.device))
         height, width = image.shape[-2:]
-        scale = self.network.scale
-        output = torch.empty((1, scale * height, scale * width, 3), device=self.device)
-        planes = output.permute(0, 3, 1, 2)
         plan = self.plan(height, width)
+        if self.engine is not None:
+            assert isinstance(plan, DevicePlan)
+            return self.engine.run(
+                image,
+                plan,
+                max_vram=self.options.max_vram,
+                max_memory=self.options.max_memory,
+                on_progress=on_progress,
+                should_stop=should_stop,
+            )
+        assert isinstance(plan, ExecutionPlan)
+        scale = self.network.scale
+        output = torch.empty((1, scale * height, scale * width, 3))
+        planes = output.permute(0, 3, 1, 2)
         TiledRun(self.graph, plan, image, planes, on_progress, should_stop).run()
         return planes
+
+
+def check_options(options: RunOptions, device: torch.device) -> None:
+    """Raise UsageError for options that contradict each other or the device."""
+    if options.precision not in PRECISIONS:
+        known = ", ".join(PRECISIONS)
+        raise UsageError(f"precision is one of {known}, not {options.precision!r}")
+    if options.reference and options.precision not in ("auto", "float32"):
+        raise UsageError("--reference runs in float32: leave out --precision")
+    if options.max_vram is not None and device.type != "cuda":
+        raise UsageError("--max-vram is for a CUDA device: on a CPU give --max-memory")
+
+
+def is_for_engine(device: torch.device, precision: str) -> bool:
+    """Whether the device engine runs: on CUDA, and wherever half precision is asked for."""
+    return device.type == "cuda" or precision in ("float16", "bfloat16")
 
 
 def pad(image: Tensor, height: int, width: int) -> Tensor:

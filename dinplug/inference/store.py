@@ -1,6 +1,6 @@
 """The feature store: whole feature maps in memory or in a memory-mapped scratch file.
 
-Maps are float32 in channels-last order, so that a tile's row is one run of memory.
+Maps are in channels-last order, so that a tile's row is one run of memory.
 """
 
 from __future__ import annotations
@@ -48,7 +48,7 @@ class MemoryMap:
     def empty(
         channels: int, height: int, width: int, device: torch.device | None = None
     ) -> MemoryMap:
-        """A new map with undefined contents."""
+        """A new float32 map with undefined contents."""
         whole = torch.empty((1, height, width, channels), device=device)
         return MemoryMap(whole.permute(0, 3, 1, 2))
 
@@ -68,8 +68,10 @@ class ScratchMap(MemoryMap):
     Its space is reserved at the start, so that a full disk is an error here and not a fault later.
     """
 
-    def __init__(self, channels: int, height: int, width: int) -> None:
-        size = channels * height * width * 4
+    def __init__(
+        self, channels: int, height: int, width: int, dtype: torch.dtype = torch.float32
+    ) -> None:
+        size = channels * height * width * dtype.itemsize
         with tempfile.TemporaryFile(prefix="dinplug-") as file:
             try:
                 reserve(file.fileno(), size)
@@ -80,18 +82,18 @@ class ScratchMap(MemoryMap):
                     "another disk, or raise --max-memory"
                 ) from error
             self.mapping = mmap.mmap(file.fileno(), size)
-        flat = torch.frombuffer(self.mapping, dtype=torch.float32)
+        flat = torch.frombuffer(self.mapping, dtype=dtype)
         super().__init__(flat.view(1, height, width, channels).permute(0, 3, 1, 2))
         self.touched = 0
 
     def view(self, rows: Span, columns: Span) -> Tensor:
         window = super().view(rows, columns)
-        self.forget(window.numel() * 4)
+        self.forget(window.nbytes)
         return window
 
     def write(self, rows: Span, columns: Span, values: Tensor) -> None:
         super().write(rows, columns, values)
-        self.forget(values.numel() * 4)
+        self.forget(values.nbytes)
 
     def forget(self, size: int) -> None:
         """Count `size` bytes, and give the map's pages back to the system's cache now and then."""

@@ -15,11 +15,29 @@ def cut(length: int, tile: int) -> list[Span]:
     return [Span(start, stop, length) for start, stop in itertools.pairwise(edges)]
 
 
-def tiles(height: int, width: int, tile: int) -> Iterator[tuple[Span, Span]]:
-    """Yield (rows, columns) of every tile, row by row."""
-    for rows in cut(height, tile):
-        for columns in cut(width, tile):
-            yield rows, columns
+def tiles(
+    height: int, width: int, rows: int, columns: int | None = None
+) -> Iterator[tuple[Span, Span]]:
+    """Yield (rows, columns) of every tile, row by row; tiles are square if `columns` is None."""
+    for across in cut(height, rows):
+        for along in cut(width, columns or rows):
+            yield across, along
+
+
+def halves(tile: tuple[Span, Span], least: int) -> list[tuple[Span, Span]]:
+    """A tile's two halves, cut in height first; itself where their sides would be below `least`."""
+    rows, columns = tile
+    if rows.size >= 2 * least:
+        return [(part, columns) for part in halved(rows)]
+    if columns.size >= 2 * least:
+        return [(rows, part) for part in halved(columns)]
+    return [tile]
+
+
+def halved(span: Span) -> tuple[Span, Span]:
+    """The two halves of a span."""
+    middle = (span.start + span.stop) // 2
+    return Span(span.start, middle, span.length), Span(middle, span.stop, span.length)
 
 
 def inside(tile: Span, window: Span, step: int) -> slice:

@@ -31,6 +31,8 @@ class DistillationNetwork(StagedNetwork):
     does not collect, the last block's output stands in for the fusion, without an activation.
     """
 
+    wide_layers = ("smooth",)
+
     def __init__(
         self,
         features: int,

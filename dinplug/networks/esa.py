@@ -98,19 +98,21 @@ def resample_side(x: Tensor, dim: int, window: Span, coarse: int) -> Tensor:
     # The first sample of a whole side is clamped to the first pixel, whatever the sizes.
     start = sample(window.start, window.length, coarse)[0] if window.start > 0 else 0
     # In whole numbers: float32 positions would be off by 1e-4 pixels in a large picture.
-    doubled = (2 * torch.arange(window.start, window.stop) + 1) * coarse - window.length
+    # Made where they are used: a device would be waited for to be given them.
+    positions = torch.arange(window.start, window.stop, device=x.device)
+    doubled = (2 * positions + 1) * coarse - window.length
     doubled = doubled.clamp_(min=0)
     lower = (doubled // (2 * window.length)).clamp_(max=coarse - 1)
     weight = (doubled - lower * 2 * window.length).to(torch.float64) / (2 * window.length)
     upper = (lower + 1).clamp_(max=coarse - 1)
     # At the last pixel lower and upper are one, whatever the weight.
-    near, far = ((i - start).clamp_(max=x.shape[dim] - 1).to(x.device) for i in (lower, upper))
+    near, far = ((i - start).clamp_(max=x.shape[dim] - 1) for i in (lower, upper))
     shape = [1, 1, 1, 1]
     shape[dim] = -1
     return torch.lerp(
         x.index_select(dim, near),
         x.index_select(dim, far),
-        weight.to(x.device, x.dtype).reshape(shape),
+        weight.to(x.dtype).reshape(shape),
     )
 
 

@@ -110,6 +110,7 @@ class MSFIN(StagedNetwork):
         self.spec = spec
         self.scale = SCALE
         self.value_range = 255.0
+        self.pixel_layers = ("colour_in", "head", "to_rgb", "colour_out")
         n = spec.width
         self.colour_in, self.colour_out = Conv(3, 3, 1), Conv(3, 3, 1)
         self.head, self.to_rgb = Conv(3, n), Conv(n, 3)

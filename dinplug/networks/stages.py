@@ -301,13 +301,17 @@ class StagedNetwork(nn.Module, ABC):
     """A network whose `forward` runs the stages of its `graph` over the whole image.
 
     `multiple_of` and `min_size` state the input sides it accepts, in pixels; `value_range` is
-    the largest nominal value of its input and output (1 or 255).
+    the largest nominal value of its input and output (1 or 255). `pixel_layers` names the children
+    that see the image or make the output: they stay float32 where the rest is half precision.
+    `wide_layers` names those whose products may be rounded like the rest's, but not their results.
     """
 
     multiple_of: int = 1
     min_size: int = 1
     scale: int = 1
     value_range: float = 1.0
+    pixel_layers: tuple[str, ...] = ("head", "upsampler")
+    wide_layers: tuple[str, ...] = ()
 
     @abstractmethod
     def build_stages(self) -> Iterable[Stage]:

@@ -11,8 +11,9 @@ from click.testing import CliRunner, Result
 from PIL import Image
 
 import dinplug
+from dinplug.atomic import write_atomically
 from dinplug.checkpoints.cards import read_card
-from dinplug.checkpoints.weights_file import write_atomically, write_safetensors
+from dinplug.checkpoints.weights_file import write_safetensors
 from dinplug.cli import main
 from dinplug.imaging import WriteOptions, read_photo, write_photo
 from dinplug.specs import build_network

@@ -1,6 +1,7 @@
 """What the client says of programs that do not start, do not stop, or are no worker."""
 
 import json
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -10,6 +11,7 @@ import pytest
 
 from dinplug.hosts import client as clients
 from dinplug.hosts import launch as launching
+from dinplug.hosts import sandbox
 from dinplug.hosts.client import Client, WorkerError
 from dinplug.hosts.launch import Launch, LaunchError
 from tests.hosts.conftest import ROOT
@@ -79,6 +81,7 @@ def test_a_program_that_is_missing_is_told_of(tmp_path: Path) -> None:
 
 def test_the_recorded_python_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.delenv(launching.OVERRIDE, raising=False)
+    monkeypatch.setattr(shutil, "which", lambda *_, **__: None)
     record = tmp_path / launching.RECORD
     again = "dinplug plugin install krita"
     for text in (None, "", "[]", "{}", '{"python": 5}', '{"python": "/nowhere/python"}'):
@@ -92,6 +95,83 @@ def test_the_recorded_python_is_used(tmp_path: Path, monkeypatch: pytest.MonkeyP
     monkeypatch.setenv(launching.OVERRIDE, "/nowhere/python")
     with pytest.raises(LaunchError, match="not there any more"):
         launching.recorded_launch(str(tmp_path), "krita")
+
+
+@pytest.fixture
+def plugin(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """The folder of a plugin that knows an interpreter."""
+    monkeypatch.delenv(launching.OVERRIDE, raising=False)
+    (tmp_path / launching.RECORD).write_text(json.dumps({"python": "/opt/dinplug/bin/python"}))
+    return tmp_path
+
+
+def test_without_a_record_the_command_is_found(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As in a plugin from Krita's importer, and where a desktop's PATH lacks the user's folder."""
+    monkeypatch.delenv(launching.OVERRIDE, raising=False)
+    command = tmp_path / ".local" / "bin" / launching.COMMAND
+    command.parent.mkdir(parents=True)
+    command.write_text("#!/bin/sh\n")
+    command.chmod(0o755)
+    monkeypatch.setenv("PATH", "/nowhere")
+    monkeypatch.setenv("HOME", str(tmp_path))
+    assert launching.recorded_launch(str(tmp_path), "krita").command == (str(command),)
+    monkeypatch.setenv("PATH", str(command.parent))
+    monkeypatch.setenv("HOME", "/nowhere")
+    assert launching.recorded_launch(str(tmp_path), "krita").command == (str(command),)
+
+
+@pytest.mark.parametrize("policy", ["talk", "own"])
+def test_in_flatpak_it_starts_outside(
+    policy: str, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    info = tmp_path / "flatpak-info"
+    info.write_text(
+        "[Application]\nname=org.kde.krita\nruntime=runtime/org.kde.Platform/x86_64/5.15-23.08\n\n"
+        "[Context]\nfilesystems=host;/tmp;\n\n"
+        f"[Session Bus Policy]\norg.gtk.vfs.*=talk\norg.freedesktop.Flatpak={policy}\n"
+    )
+    monkeypatch.setattr(sandbox, "INFO", str(info))
+    monkeypatch.setenv("XDG_CACHE_HOME", "/home/me/.var/app/org.kde.krita/cache")
+    launch = launching.recorded_launch(str(plugin), "krita")
+    spawn = ("flatpak-spawn", "--host", "--watch-bus")
+    assert launch.command == (*spawn, "/opt/dinplug/bin/python", "-m", "dinplug.hosts.worker")
+    assert launch.pixels == "/home/me/.var/app/org.kde.krita/cache"
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "[Application]\nname=org.kde.krita\n[Session Bus Policy]\norg.freedesktop.Flatpak=none\n",
+        "[Application]\nname=org.kde.krita\n",
+        "[System Bus Policy]\norg.freedesktop.Flatpak=talk\n[Application]\nname=org.kde.krita\n",
+    ],
+)
+def test_a_sandbox_that_forbids_it_is_explained(
+    text: str, plugin: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "flatpak-info").write_text(text)
+    monkeypatch.setattr(sandbox, "INFO", str(tmp_path / "flatpak-info"))
+    remedy = "flatpak override --user --talk-name=org.freedesktop.Flatpak org.kde.krita"
+    with pytest.raises(LaunchError, match=remedy):
+        launching.recorded_launch(str(plugin), "krita")
+
+
+def test_what_is_no_account_of_permissions_gives_none() -> None:
+    assert not sandbox.may_start_programs(sandbox.permissions("no INI\n\x00["))
+
+
+def test_a_snap_is_explained(plugin: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("SNAP_NAME", "krita")
+    with pytest.raises(LaunchError, match="Snap store cannot start dinplug"):
+        launching.recorded_launch(str(plugin), "krita")
+
+
+def test_pixels_go_where_both_can_reach_them(tmp_path: Path) -> None:
+    client = Client(Launch((sys.executable, "-c", "input()"), pixels=str(tmp_path)), "test", "0")
+    assert Path(client.folder.path).parent == tmp_path
+    client.close(0.0)
 
 
 def test_what_hosts_set_for_themselves_is_left_out(

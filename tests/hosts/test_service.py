@@ -13,6 +13,7 @@ from dinplug.hosts.pictures import opening_bytes
 from dinplug.hosts.pixels import PixelFolder, PixelShape
 from dinplug.hosts.service import Service
 from dinplug.hosts.warm import WarmModels, Wish
+from dinplug.inference.plan import ExecutionPlan
 from tests.imaging.test_samples import random_samples
 
 pytestmark = pytest.mark.usefixtures("tiny_models")
@@ -68,8 +69,9 @@ def test_less_memory_gives_the_same_pixels_or_a_sentence(folder: PixelFolder) ->
     picture = open_picture(service)
     expected = result_of(service, picture)
     restorer = service.models.get(Wish("tiny-dehaze", "dehaze", None, "auto")).restorer
-    peak = restorer.plan(SIZE, SIZE).peak_bytes
-    maps = restorer.plan(SIZE, SIZE).map_bytes
+    plan = restorer.plan(SIZE, SIZE)
+    assert isinstance(plan, ExecutionPlan)  # on a CPU
+    peak, maps = plan.peak_bytes, plan.map_bytes
     held = service.models.held_bytes + service.pictures[picture].held_bytes
     service.pictures[picture].forget_results()
     service.budget = held + peak - maps // 2  # maps go to a scratch file

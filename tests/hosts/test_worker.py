@@ -79,8 +79,14 @@ def test_strength_nothing_is_the_way_there_and_back(dtype: str, warm_client: Cli
     result = warm_client.call(
         "restore", picture=picture, task="dehaze", parameters={**MODEL, "strength": 0}
     )
+    warm_client.call("close", picture=picture)
     back = taken(warm_client, result)
-    assert np.array_equal(back, samples)
+    if dtype in ("uint32", "float64"):  # wider than the float32 that dinplug computes in
+        white = np.iinfo(dtype).max if dtype == "uint32" else 1.0
+        difference = back.astype(np.float64) - samples.astype(np.float64)
+        assert np.abs(difference).max() <= 2**-23 * white
+    else:
+        assert np.array_equal(back, samples)
 
 
 @pytest.mark.parametrize("parameters", [{}, {"strength": 0.3}, {"ensemble": True}], ids=str)

@@ -7,10 +7,10 @@ import torch
 from torch import Tensor
 
 from dinplug.errors import Interrupted
-from dinplug.inference.executor import Progress, TiledRun, TileMoments
+from dinplug.inference.executor import Progress, TiledRun
 from dinplug.inference.plan import plan_execution
 from dinplug.networks.folding import fold
-from dinplug.networks.stages import StagedNetwork, Statistics
+from dinplug.networks.stages import StagedNetwork
 from tests.inference.cases import NETWORKS, random_network
 
 # Random weights give outputs beyond 0..1, and float32 rounds in proportion: the contract's 2e-5
@@ -131,18 +131,3 @@ def test_a_failing_tile_fails_the_run() -> None:
     plan = plan_execution(graph, 40, 40, tile=8, workers=2)
     with pytest.raises(RuntimeError):
         TiledRun(graph, plan, torch.rand(1, 5, 40, 40), torch.empty(1, 3, 40, 40)).run()
-
-
-def test_moments_merge_to_those_of_the_whole() -> None:
-    torch.manual_seed(1)
-    values = torch.randn(1, 4, 30, 21) * torch.tensor([1.0, 1e-3, 10, 0])[:, None, None] + 100
-    parts = [values[..., :5], values[..., 5:6], values[..., 6:]]
-    total = TileMoments.of(parts[0], "moments")
-    for part in parts[1:]:
-        total = total.merged(TileMoments.of(part, "moments"))
-    measured = total.statistics(torch.float64)
-    truth = Statistics.of(values.double(), "moments")
-    assert measured.variance is not None and truth.variance is not None
-    # A value near 100 is known to 100 * 2^-24, its square's mean to that times its deviation.
-    assert torch.allclose(measured.mean, truth.mean, rtol=1e-9)
-    assert torch.allclose(measured.variance, truth.variance, rtol=1e-5, atol=1e-10)

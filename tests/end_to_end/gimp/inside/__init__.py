@@ -1,0 +1,1 @@
+"""What tests run inside GIMP, in its own Python."""
