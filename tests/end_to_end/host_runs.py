@@ -1,7 +1,10 @@
 """Run something in a real host."""
 
+import os
 import subprocess
+import sys
 from collections.abc import Mapping, Sequence
+from pathlib import Path
 
 import pytest
 
@@ -18,7 +21,7 @@ def run_in_host(
     """
     done = subprocess.run(
         [str(word) for word in command],
-        env=environment,
+        env=outside_our_environment(os.environ if environment is None else environment),
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,
@@ -27,3 +30,15 @@ def run_in_host(
     if done.returncode == NOT_SET_UP:
         pytest.fail(f"the host could not be set up:\n{done.stderr[-3000:]}", pytrace=False)
     return done
+
+
+def outside_our_environment(environment: Mapping[str, str]) -> dict[str, str]:
+    """The variables of a shell in which no virtual environment of ours is active.
+
+    Krita takes its Python's libraries from where the `python3` in PATH has its own.
+    """
+    ours = Path(sys.executable).parent
+    outside = {name: value for name, value in environment.items() if name != "VIRTUAL_ENV"}
+    folders = outside.get("PATH", os.defpath).split(os.pathsep)
+    outside["PATH"] = os.pathsep.join(folder for folder in folders if Path(folder) != ours)
+    return outside
