@@ -9,7 +9,7 @@ import signal
 import tempfile
 import threading
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import replace
 from multiprocessing.connection import Connection
 
@@ -125,13 +125,10 @@ def _serve(connection: Connection, terms: Terms, threads: int, folder: str) -> N
     """Answer orders until nobody is left to send any."""
     threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
     tempfile.tempdir = folder
-    connection.send(remote.prepare(terms, threads))
-    while True:
-        try:
-            order = connection.recv()
-        except EOFError:
-            return
-        connection.send(remote.restore(terms, threads, order))
+    with suppress(EOFError, ConnectionError):  # nobody is left
+        connection.send(remote.prepare(terms, threads))
+        while True:
+            connection.send(remote.restore(terms, threads, connection.recv()))
 
 
 def _leave_with_parent(folder: str) -> None:
