@@ -12,7 +12,7 @@ import re
 import subprocess
 import sys
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from pathlib import Path
 from typing import NoReturn
 
@@ -65,6 +65,18 @@ def wait_until(condition: Callable[[], object], what: str) -> None:
         time.sleep(0.2)
 
 
+def wait_for_window(name: str, what: str, others: Collection[str] = ()) -> str:
+    """Wait for a window with a title like `name` besides `others`; titles change as GIMP loads."""
+    found: list[str] = []
+
+    def is_there() -> bool:
+        found[:] = [window for window in windows(name) if window not in others]
+        return bool(found)
+
+    wait_until(is_there, what)
+    return found[0]
+
+
 def press(window: str, *keys: str) -> None:
     """Press keys while a window has the focus."""
     xdotool("windowfocus", "--sync", window)
@@ -111,8 +123,7 @@ class Gimp:
             settings.write("(color-profile-policy keep)\n")
         self.process = subprocess.Popen(["gimp-3.0", "-s", "-f", "-d", *PHOTOS])
         names = "|".join(Path(photo).stem for photo in PHOTOS)
-        wait_until(lambda: windows(rf"\[({names})\]"), "GIMP shows a photo")
-        self.window = windows(rf"\[({names})\]")[0]
+        self.window = wait_for_window(rf"\[({names})\]", "GIMP shows a photo")
         self.wait_for_title(rf"\[{Path(PHOTOS[-1]).stem}\]")
 
     @property
@@ -133,8 +144,7 @@ class Gimp:
         there = set(windows(DIALOG))
         self.show(photo)
         press(self.window, KEYS[procedure])
-        wait_until(lambda: set(windows(DIALOG)) - there, "there is a dialog")
-        return (set(windows(DIALOG)) - there).pop()
+        return wait_for_window(DIALOG, "there is a dialog", there)
 
 
 def two_at_once(gimp: Gimp) -> dict[str, object]:
@@ -178,7 +188,7 @@ def cancel(gimp: Gimp) -> dict[str, object]:
     dialog = gimp.open_dialog("dinplug-dehaze", 0)
     wait_for_preview(dialog, "again")
     press(dialog, "alt+a", "alt+o")
-    time.sleep(4)
+    time.sleep(1)
     look("running", dialog)
     press(dialog, "alt+c")
     time.sleep(1)
