@@ -69,4 +69,11 @@ def convolve(
     # Of the activations only the ReLU fuses with a sum.
     rectified = "relu" if slope == 0 else None
     y = operator.binary(x, residual, weight, bias, *geometry, "add", 1.0, rectified, [], "")
-    return F.leaky_relu_(y, slope) if slope else y
+    return y if rectified else activate_(y, slope)
+
+
+def activate_(x: Tensor, slope: float | None) -> Tensor:
+    """Leaky ReLU with negative `slope` in place; 0 is ReLU, None the identity."""
+    if slope is None:
+        return x
+    return F.relu_(x) if slope == 0 else F.leaky_relu_(x, slope)

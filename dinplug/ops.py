@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinplug import onednn
+from dinplug import nnpack, onednn
 from dinplug.errors import SetupError, UsageError
 
 Arguments = ParamSpec("Arguments")
@@ -252,13 +252,29 @@ def convolve(
 ) -> Tensor:
     """Convolution of `x` (N, C, H, W), plus `residual`, then a leaky ReLU of negative `slope`.
 
-    The last two if given. On a CPU, without gradients, oneDNN does all of it in one operator,
-    unless the choice of kernels is `off`.
+    The last two if given. On a CPU, without gradients, NNPACK does 3x3 convolutions of planes
+    (`in_planes`) and oneDNN all of it in one operator, unless the choice of kernels is `off`.
     """
     if _runs_fused(x, weight) and (residual is None or residual.dtype == x.dtype):
+        is_plain_3x3 = weight.shape[2:] == (3, 3) and stride == padding == (1, 1) and groups == 1
+        if is_plain_3x3 and x.is_contiguous() and nnpack.is_fitting(x):
+            y = nnpack.convolve(x, weight, bias)
+            return onednn.activate_(y if residual is None else y.add_(residual), slope)
         return onednn.convolve(x, weight, bias, stride, padding, groups, slope, residual)
     y = F.conv2d(x, weight, bias, stride, padding, 1, groups)
     return activate(y if residual is None else y + residual, slope)
+
+
+def in_planes(x: Tensor) -> Tensor:
+    """`x` (N, C, H, W), in channels' planes where `convolve` is faster at a chain of 3x3 of them.
+
+    Elsewhere `x` itself.
+    """
+    if x.is_contiguous() or not (_runs_fused(x, x) and nnpack.is_fitting(x)):
+        return x
+    # As a matrix: torch transposes one three times as fast as it reorders a map.
+    pixels = x[0].permute(1, 2, 0).flatten(0, 1)
+    return pixels.t().contiguous().view(x.shape)
 
 
 def scaled_conv1x1(

@@ -68,17 +68,18 @@ class RFDB(nn.Module):
         super().__init__()
         kept = features // 2
         self.distils = nn.ModuleList([Conv(features, kept, 1, slope=SLOPE) for _ in range(3)])
-        self.refines = nn.ModuleList([Conv(features, features) for _ in range(3)])
+        self.refines = nn.ModuleList([Conv(features, features, slope=SLOPE) for _ in range(3)])
         self.last = Conv(features, kept, slope=SLOPE)
         self.fuse = Conv(4 * kept, features, 1)
         self.esa = ESA(features)
 
     def distil(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape, before the attention."""
+        x = ops.in_planes(x)
         kept = []
         for distil, refine in zip(self.distils, self.refines, strict=True):
             kept.append(distil(x))
-            x = ops.activate(refine(x, x), SLOPE)
+            x = refine(x, x)
         fused: Tensor = self.fuse(torch.cat([*kept, self.last(x)], dim=1))
         return fused
 
@@ -88,7 +89,7 @@ class RFDB(nn.Module):
 
 
 class AIEB(nn.Module):
-    """Asymmetric information extraction: 3x1 then 1x3, beside 1x3 then 3x1, summed."""
+    """Asymmetric information extraction: 3x1 then 1x3, beside 1x3 then 3x1, summed, activated."""
 
     def __init__(self, inputs: int, outputs: int) -> None:
         super().__init__()
@@ -97,11 +98,11 @@ class AIEB(nn.Module):
             Conv(inputs, outputs, tall, slope=SLOPE), Conv(outputs, outputs, wide)
         )
         self.columns_first = nn.Sequential(
-            Conv(inputs, outputs, wide, slope=SLOPE), Conv(outputs, outputs, tall)
+            Conv(inputs, outputs, wide, slope=SLOPE), Conv(outputs, outputs, tall, slope=SLOPE)
         )
 
     def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, H, W), plus `residual`; no last activation."""
+        """Map (N, inputs, H, W) to (N, outputs, H, W), `residual` added before the activation."""
         for first, second in (self.rows_first, self.columns_first):
             residual = second(first(x), residual)
         assert residual is not None
@@ -124,7 +125,7 @@ class AIDB(nn.Module):
         distilled_from = inputs if spec.distilled != "none" else ()
         self.distils = nn.ModuleList([Conv(n, kept, 1, slope=SLOPE) for n in distilled_from])
         self.refines = nn.ModuleList(
-            [AIEB(n, kept) if spec.asymmetric else Conv(n, kept) for n in inputs]
+            [AIEB(n, kept) if spec.asymmetric else Conv(n, kept, slope=SLOPE) for n in inputs]
         )
         self.last = Conv(kept, kept, slope=SLOPE)
         self.fuse = Conv((len(distilled_from) + 1) * kept, features, 1)
@@ -143,7 +144,7 @@ class AIDB(nn.Module):
             if self.multiplexes:
                 joined += kept
             residual = sum(joined[1:], joined[0]) if joined else None
-            x = ops.activate(refine(x, residual), SLOPE)
+            x = refine(x, residual)
         fused: Tensor = self.fuse(torch.cat([*kept, self.last(x)], dim=1))
         return fused
 

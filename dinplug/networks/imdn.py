@@ -103,6 +103,7 @@ class IMDB(nn.Module):
 
     def distil(self, x: Tensor) -> Tensor:
         """The block's features, (N, C, H, W), before the attention."""
+        x = ops.in_planes(x)
         if not self.progressive:
             for conv in self.distils:
                 x = conv(x)

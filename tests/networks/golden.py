@@ -1,12 +1,15 @@
 """Golden inputs and outputs, the networks they were made with, and every map of a run."""
 
 import json
+from collections.abc import Iterator
+from contextlib import contextmanager
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
+from dinplug import ops
 from dinplug.checkpoints.fitting import network_with
 from dinplug.checkpoints.pickled import read_pickled
 from dinplug.checkpoints.released import identify, state_dict_of
@@ -23,6 +26,13 @@ ROUNDING = 2e-6
 """Largest error of a correct float32 run of a released network on the scale 0..1, as measured."""
 ORDER = 4
 """By what factor the order of operations may change the rounding of an inner map."""
+
+
+@contextmanager
+def as_released() -> Iterator[None]:
+    """Run networks by torch's plain operators, as the released code does."""
+    with torch.no_grad(), ops.plain_torch():
+        yield
 
 
 def arrays(shared: Path, name: str) -> dict[str, Tensor]:
@@ -77,7 +87,7 @@ def all_maps(network: StagedNetwork, image: Tensor) -> dict[str, Tensor]:
     graph = network.graph
     maps, pooled = {"image": image}, graph.pooled()
     statistics: dict[str, Statistics] = {}
-    with torch.no_grad():
+    with as_released():
         for stage in graph.stages:
             sides = [stage.grid.size(side) for side in image.shape[-2:]]
             rows, columns = (Span(0, side, side) for side in sides)

@@ -36,7 +36,7 @@ def test_output_equals_released(shared: Path, name: str, case: str) -> None:
     network = golden.released_network(shared, CHECKPOINTS[name])
     arrays = golden.arrays(shared, name)
     unit = network.value_range
-    with torch.no_grad():
+    with golden.as_released():
         output = network(golden.picture(arrays[f"{case}_in"], unit))
     assert golden.largest_difference(output / unit, arrays[f"{case}_out"] / unit) <= golden.ROUNDING
 

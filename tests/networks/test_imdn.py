@@ -8,6 +8,7 @@ from torch import nn
 from torch.nn import functional as F
 
 from dinplug import ops
+from dinplug.inference.run import NetworkRunner, RunOptions
 from dinplug.networks.imdn import IMDB, IMDN, ContrastAttention, IMDNSpec, recognise
 from dinplug.networks.stages import Statistics, total_parameters
 from tests.networks import golden
@@ -62,9 +63,19 @@ def test_a_plain_block_is_three_convolutions_and_its_input() -> None:
 def test_output_equals_released(shared: Path, scale: int, case: str) -> None:
     network = golden.released_network(shared, f"IMDN_x{scale}.pth")
     arrays = golden.arrays(shared, f"imdn_x{scale}")
-    with torch.no_grad():
+    with golden.as_released():
         output = network(golden.picture(arrays[f"{case}_in"]))
     assert golden.largest_difference(output, arrays[f"{case}_out"]) <= golden.ROUNDING
+
+
+@pytest.mark.parametrize("scale", PARAMETERS)
+def test_a_run_is_the_released_output_to_two_thousandths_of_a_level(
+    shared: Path, scale: int
+) -> None:
+    network = golden.released_network(shared, f"IMDN_x{scale}.pth")
+    arrays = golden.arrays(shared, f"imdn_x{scale}")
+    output = NetworkRunner(network, RunOptions(device="cpu")).run(golden.picture(arrays["a_in"]))
+    assert golden.largest_difference(output, arrays["a_out"]) <= 0.002 / 255
 
 
 def test_adaptive_output_equals_released(shared: Path) -> None:
@@ -82,7 +93,7 @@ def test_feature_maps_equal_released(shared: Path) -> None:
     arrays = golden.arrays(shared, "imdn_x3")
     maps = golden.all_maps(network, golden.picture(arrays["b_in"]))
     fused = ops.activate(maps["S6"], 0.05)
-    with torch.no_grad():
+    with golden.as_released():
         smoothed = network.smooth(fused)
     found = {
         "b_fea_conv": maps["H"],

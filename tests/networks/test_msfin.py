@@ -40,7 +40,7 @@ def test_parameters(spec: MSFINSpec, count: int) -> None:
 def test_output_equals_released(shared: Path, name: str, case: str) -> None:
     network = golden.released_network(shared, CHECKPOINTS[name])
     arrays = golden.arrays(shared, name)
-    with torch.no_grad():
+    with golden.as_released():
         output = network(golden.picture(arrays[f"{case}_in"], 255.0))
     difference = golden.largest_difference(output, arrays[f"{case}_out"]) / 255
     assert difference <= golden.ROUNDING
