@@ -178,9 +178,10 @@ def main(
         contenders = compare(model, (side // scale, side // scale), names, repeats, limit)
         lines.append(row(f"{model}, {side // scale} x {side // scale}", contenders))
         print(lines[-1], flush=True)
-    print(machine())
-    if write:
-        put_table("engines within a limit" if limit else "engines", [*lines, "", machine()])
+        where = machine(*sorted({p for e in names for p in ENGINES[e].packages if not missing(e)}))
+        if write:
+            put_table("engines within a limit" if limit else "engines", [*lines, "", where])
+    print(where)
 
 
 if __name__ == "__main__":

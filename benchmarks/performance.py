@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import platform
 import re
+import subprocess
+from importlib.metadata import version
 from pathlib import Path
-
-import torch
 
 DOCUMENT = Path(__file__).resolve().parents[1] / "docs" / "performance.md"
 
@@ -22,14 +22,26 @@ def put_table(name: str, lines: list[str], document: Path = DOCUMENT) -> None:
     document.write_text(pattern.sub(lambda _: "\n".join([begin, *lines, end]), text), "utf-8")
 
 
-def machine() -> str:
-    """The processor, its load and torch's version, for the line under a table."""
+def machine(*packages: str) -> str:
+    """The processor, its load, versions and dinplug's commit, for the line under a table."""
     text = Path("/proc/cpuinfo").read_text("ascii", "replace")
     found = re.search(r"model name\s*:\s*(.+)", text)
     name = found[1].strip() if found else platform.processor() or platform.machine()
     features = " with AVX-512" if "avx512f" in text else ""
     load = os.getloadavg()[0]
+    versions = [f"{package} {version(package)}" for package in ("torch", *packages)]
     return (
-        f"{os.cpu_count()} cores of {name}{features}, torch {torch.__version__}; "
+        f"{os.cpu_count()} cores of {name}{features}, {', '.join(versions)}; dinplug {commit()}; "
         f"load {load:.1f} when the table was done."
     )
+
+
+def commit() -> str:
+    """The commit that is checked out, with a + where files differ from it; "?" without git."""
+    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
+    folder = DOCUMENT.parent
+    try:
+        found = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    except (OSError, subprocess.CalledProcessError):
+        return "?"
+    return found.stdout.strip()

@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dinplug
-from dinplug import ops
+from dinplug import nnpack, ops
 from dinplug.inference.executor import TiledRun
 from dinplug.inference.plan import plan_execution
 from dinplug.networks.folding import fold
@@ -40,8 +40,9 @@ NAMES = (
     "imdn-x2", "imdn-x4", "imdn-as", "aidn-x2", "rfdn-x4", "msfin-x4",
     "din-dehaze-small", "din-derain-small", "din-deblur-small", "din-x8-small",
 )  # fmt: skip
-FUSED, PLAIN, TRANSPOSED = (
-    "mkldnn::_convolution_pointwise", "aten::conv2d", "aten::conv_transpose2d"
+FUSED, WINOGRAD, PLAIN, TRANSPOSED = (
+    "mkldnn::_convolution_pointwise", "aten::_nnpack_spatial_convolution", "aten::conv2d",
+    "aten::conv_transpose2d",
 )  # fmt: skip
 
 
@@ -49,6 +50,7 @@ FUSED, PLAIN, TRANSPOSED = (
 class Work:
     """What a run does: multiply-adds twice, bytes of maps, calls of operators and of Python.
 
+    Operations are those of the sums as they are written, whatever algorithm saves of them.
     `python` counts calls of dinplug's own functions on the way through plan, executor and stages.
     """
 
@@ -80,7 +82,7 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return result
         with self.lock:
             self.work.operators += 1
-            if (name := func.name().split(".")[0]) in (FUSED, PLAIN, TRANSPOSED):
+            if (name := func.name().split(".")[0]) in (FUSED, WINOGRAD, PLAIN, TRANSPOSED):
                 self.work.convolutions += 1
                 weight = args[2] if "binary" in func.name() else args[1]
                 # Weights apply once for each output pixel, or input pixel if transposed.
@@ -103,7 +105,9 @@ def count_work(network: StagedNetwork, height: int, width: int, tile: int) -> Wo
         TiledRun(counted, plan, image, output).run()
 
     with torch.inference_mode():
-        ops.convolve(image, torch.ones(1, 3, 1, 1))  # what happens once happens here
+        # What happens once happens here.
+        ops.convolve(image, torch.ones(1, 3, 1, 1))
+        nnpack.find_winograd()
     work.python = python_calls(run)
     return work
 
