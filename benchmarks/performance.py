@@ -23,7 +23,10 @@ def put_table(name: str, lines: list[str], document: Path = DOCUMENT) -> None:
 
 
 def machine(*packages: str) -> str:
-    """The processor, its load, versions and dinplug's commit, for the line under a table."""
+    """The processor, its load, versions and dinplug's commit, for the line under a table.
+
+    `packages` are named with torch.
+    """
     text = Path("/proc/cpuinfo").read_text("ascii", "replace")
     found = re.search(r"model name\s*:\s*(.+)", text)
     name = found[1].strip() if found else platform.processor() or platform.machine()
@@ -37,11 +40,11 @@ def machine(*packages: str) -> str:
 
 
 def commit() -> str:
-    """The commit that is checked out, with a + where files differ from it; "?" without git."""
-    command = ["git", "describe", "--always", "--dirty=+", "--exclude=*"]
-    folder = DOCUMENT.parent
+    """The last commit that changed the package; "?" without git."""
+    command = ["git", "log", "-1", "--format=%h", "--", "dinplug"]
+    folder = DOCUMENT.parents[1]
     try:
         found = subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
     except (OSError, subprocess.CalledProcessError):
         return "?"
-    return found.stdout.strip()
+    return found.stdout.strip() or "?"
