@@ -33,6 +33,8 @@ from dinplug.specs import MODELS
 ROOT = Path(__file__).resolve().parents[1]
 DEFAULT_MODELS = ("imdn-x2", "imdn-x4", "aidn-x2", "msfin-x4", "din-dehaze-small")
 BASE = "released eager"
+CONVERSION_LIMIT = 120
+"""Seconds that a converter may take."""
 SURROUNDINGS: dict[str, Any] = {
     "stdout": subprocess.PIPE,
     "stderr": subprocess.PIPE,
@@ -66,9 +68,14 @@ class Contender:
         numbers = [str(value) for value in (height, width, limit << 20)]
         conversion = ENGINES[engine].conversion
         if conversion and not (folder / conversion).exists():
-            converted = subprocess.run(
-                command(conversion, model, *numbers, str(folder)), **SURROUNDINGS
-            )
+            try:
+                converted = subprocess.run(
+                    command(conversion, model, *numbers, str(folder)),
+                    timeout=CONVERSION_LIMIT,
+                    **SURROUNDINGS,
+                )
+            except subprocess.TimeoutExpired:
+                return Contender(engine, trouble=f"not converted in {CONVERSION_LIMIT} s")
             if converted.returncode:
                 return Contender(engine, trouble=failure(converted.stderr, converted.returncode))
             (folder / conversion).touch()

@@ -13,8 +13,10 @@ Place = Literal["device", "memory", "scratch"]
 """Where a map is kept; on a CPU, memory is the device's."""
 
 FLOAT = 4
-TARGET_WORKSPACE = 64 << 20
+TARGET_WORKSPACE = 128 << 20
 """Bytes of one tile's workspace that a core still handles well; decides the tile's side."""
+SMALLEST_SHARED = 64
+"""Side down to which tiles are halved so that every worker has one."""
 OPERATOR_SHARE = 3.0
 """Measured: what convolutions take beside their inputs and outputs, and freed blocks kept."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
@@ -124,7 +126,9 @@ def plan_execution(
     slots, slot_of = assign_slots(graph, height, width)
     limit = LARGEST_TILE
     while True:
-        sides = tuple(stage_tile(stage, height, width, tile, limit) for stage in graph.stages)
+        sides = tuple(
+            stage_tile(stage, height, width, tile, limit, workers) for stage in graph.stages
+        )
         counts = tuple(tile_counts(graph, height, width, sides))
         fixed = tuple(
             pixel_bytes + workers * workspace + output_bytes(stage, height, width)
@@ -185,7 +189,9 @@ def assign_slots(
     return tuple(slots), slot_of
 
 
-def stage_tile(stage: Stage, height: int, width: int, tile: int | None, limit: int) -> int:
+def stage_tile(
+    stage: Stage, height: int, width: int, tile: int | None, limit: int, workers: int
+) -> int:
     """The tile side of a stage on its own grid: as asked, or at most `limit` with a good fit."""
     if tile is not None:
         return max(1, tile * stage.grid.size(height) // height)
@@ -193,6 +199,8 @@ def stage_tile(stage: Stage, height: int, width: int, tile: int | None, limit: i
     while side > SMALLEST_TILE and window_bytes(stage.workspace, side, stage.halo) > (
         TARGET_WORKSPACE
     ):
+        side //= 2
+    while side > SMALLEST_SHARED and count_tiles(stage, height, width, side) < workers:
         side //= 2
     return side
 
@@ -202,8 +210,12 @@ def tile_counts(
 ) -> Iterator[int]:
     """How many tiles each stage has."""
     for stage, side in zip(graph.stages, sides, strict=True):
-        rows, columns = stage.grid.size(height), stage.grid.size(width)
-        yield -(-rows // side) * -(-columns // side)
+        yield count_tiles(stage, height, width, side)
+
+
+def count_tiles(stage: Stage, height: int, width: int, side: int) -> int:
+    """How many tiles of a side a stage has."""
+    return -(-stage.grid.size(height) // side) * -(-stage.grid.size(width) // side)
 
 
 def workspaces(graph: StageGraph, sides: tuple[int, ...]) -> Iterator[int]:

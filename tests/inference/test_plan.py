@@ -45,6 +45,15 @@ def test_maps_share_a_slot_only_one_after_the_other(name: str) -> None:
         assert (slot.first, slot.last) == (lives[names[0]][0], lives[names[-1]][1])
 
 
+def test_every_worker_has_a_tile_where_the_picture_is_large_enough() -> None:
+    graph = random_network("imdn-x2").graph
+    sides = {
+        workers: set(plan_execution(graph, 256, 256, workers=workers).tile_sides)
+        for workers in (1, 2, 4, 16, 64)
+    }
+    assert sides == {1: {256}, 2: {128}, 4: {128}, 16: {64}, 64: {64}}
+
+
 def test_imdn_keeps_four_maps() -> None:
     _, plan = plan_for("imdn-x2")
     # Head, running sum, block input and the map that is pooled: 64 channels each.

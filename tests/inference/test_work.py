@@ -36,7 +36,7 @@ def test_a_run_costs_what_it_did(name: str) -> None:
 
 @needs_fused
 def test_fused_operators_do_the_work_of_several() -> None:
-    network = MODELS["imdn-x2"].build().eval()
+    network = MODELS["din-derain-small"].build().eval()
     fused = count_work(network, 24, 24, 24)
     with chosen_kernels("off"):
         plain = count_work(network, 24, 24, 24)
