@@ -132,7 +132,9 @@ def plan_execution(
         counts = tuple(tile_counts(graph, height, width, sides))
         fixed = tuple(
             pixel_bytes + workers * workspace + output_bytes(stage, height, width)
-            for stage, workspace in zip(graph.stages, workspaces(graph, sides), strict=True)
+            for stage, workspace in zip(
+                graph.stages, workspaces(graph, height, width, sides), strict=True
+            )
         )
         plan = ExecutionPlan(height, width, sides, counts, slots, slot_of, workers, fixed)
         if max_memory is None:
@@ -196,8 +198,8 @@ def stage_tile(
     if tile is not None:
         return max(1, tile * stage.grid.size(height) // height)
     side = limit
-    while side > SMALLEST_TILE and window_bytes(stage.workspace, side, stage.halo) > (
-        TARGET_WORKSPACE
+    while side > SMALLEST_TILE and (
+        window_bytes(stage, stage.workspace, height, width, side) > TARGET_WORKSPACE
     ):
         side //= 2
     while side > SMALLEST_SHARED and count_tiles(stage, height, width, side) < workers:
@@ -218,13 +220,15 @@ def count_tiles(stage: Stage, height: int, width: int, side: int) -> int:
     return -(-stage.grid.size(height) // side) * -(-stage.grid.size(width) // side)
 
 
-def workspaces(graph: StageGraph, sides: tuple[int, ...]) -> Iterator[int]:
+def workspaces(
+    graph: StageGraph, height: int, width: int, sides: tuple[int, ...]
+) -> Iterator[int]:
     """Bytes one tile of each stage takes: inputs, outputs and what lies between."""
     maps = graph.maps
     for stage, side in zip(graph.stages, sides, strict=True):
         ends = [maps[read.name] for read in stage.reads] + list(stage.writes)
         values = stage.workspace + sum(values_per_pixel(m, stage.grid) for m in ends)
-        yield int(OPERATOR_SHARE * window_bytes(values, side, stage.halo))
+        yield int(OPERATOR_SHARE * window_bytes(stage, values, height, width, side))
 
 
 def values_per_pixel(feature_map: FeatureMap, grid: Grid) -> int:
@@ -232,9 +236,12 @@ def values_per_pixel(feature_map: FeatureMap, grid: Grid) -> int:
     return feature_map.channels * grid.step_to(feature_map.grid) ** 2
 
 
-def window_bytes(values: int, side: int, halo: int) -> int:
-    """Bytes of `values` floats per pixel over a tile and its halo."""
-    return values * (side + 2 * halo) ** 2 * FLOAT
+def window_bytes(stage: Stage, values: int, height: int, width: int, side: int) -> int:
+    """Bytes of `values` floats per pixel over a tile and its halo, cut off at the borders."""
+    rows, columns = (
+        min(side + 2 * stage.halo, stage.grid.size(length)) for length in (height, width)
+    )
+    return values * rows * columns * FLOAT
 
 
 def memory_at(slots: tuple[Slot, ...], stage: int, place: Place = "memory") -> int:
