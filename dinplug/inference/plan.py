@@ -13,10 +13,10 @@ Place = Literal["device", "memory", "scratch"]
 """Where a map is kept; on a CPU, memory is the device's."""
 
 FLOAT = 4
-TARGET_WORKSPACE = 128 << 20
-"""Bytes of one tile's workspace that a core still handles well; decides the tile's side."""
-SMALLEST_SHARED = 64
-"""Side down to which tiles are halved so that every worker has one."""
+TARGET_WORKSPACE, LARGEST_WORKSPACE = 64 << 20, 128 << 20
+"""Bytes of one tile's workspace, which decide its side: the second where tiles are many."""
+MANY_TILES = 12
+"""Tiles that are enough to keep cores busy; not the cores there are, so that all round alike."""
 OPERATOR_SHARE = 3.0
 """Measured: what convolutions take beside their inputs and outputs, and freed blocks kept."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
@@ -126,9 +126,7 @@ def plan_execution(
     slots, slot_of = assign_slots(graph, height, width)
     limit = LARGEST_TILE
     while True:
-        sides = tuple(
-            stage_tile(stage, height, width, tile, limit, workers) for stage in graph.stages
-        )
+        sides = tuple(stage_tile(stage, height, width, tile, limit) for stage in graph.stages)
         counts = tuple(tile_counts(graph, height, width, sides))
         fixed = tuple(
             pixel_bytes + workers * workspace + output_bytes(stage, height, width)
@@ -191,18 +189,16 @@ def assign_slots(
     return tuple(slots), slot_of
 
 
-def stage_tile(
-    stage: Stage, height: int, width: int, tile: int | None, limit: int, workers: int
-) -> int:
+def stage_tile(stage: Stage, height: int, width: int, tile: int | None, limit: int) -> int:
     """The tile side of a stage on its own grid: as asked, or at most `limit` with a good fit."""
     if tile is not None:
         return max(1, tile * stage.grid.size(height) // height)
     side = limit
-    while side > SMALLEST_TILE and (
-        window_bytes(stage, stage.workspace, height, width, side) > TARGET_WORKSPACE
-    ):
-        side //= 2
-    while side > SMALLEST_SHARED and count_tiles(stage, height, width, side) < workers:
+    while side > SMALLEST_TILE:
+        is_many = count_tiles(stage, height, width, side) >= MANY_TILES
+        most = LARGEST_WORKSPACE if is_many else TARGET_WORKSPACE
+        if stage.workspace * (side + 2 * stage.halo) ** 2 * FLOAT <= most:
+            break
         side //= 2
     return side
 

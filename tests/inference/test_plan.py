@@ -6,6 +6,7 @@ import pytest
 
 from dinplug.errors import UsageError
 from dinplug.inference.plan import ExecutionPlan, plan_execution
+from dinplug.networks.din import DIN, DINSpec
 from dinplug.networks.stages import StageGraph
 from tests.inference.cases import NETWORKS, random_network
 
@@ -45,13 +46,14 @@ def test_maps_share_a_slot_only_one_after_the_other(name: str) -> None:
         assert (slot.first, slot.last) == (lives[names[0]][0], lives[names[-1]][1])
 
 
-def test_every_worker_has_a_tile_where_the_picture_is_large_enough() -> None:
-    graph = random_network("imdn-x2").graph
+def test_tiles_are_large_where_they_are_many_whoever_works() -> None:
+    graph = DIN(DINSpec(branches=2, depth=3, blocks=1, features=48, growth=16)).graph
     sides = {
-        workers: set(plan_execution(graph, 256, 256, workers=workers).tile_sides)
-        for workers in (1, 2, 4, 16, 64)
+        (side, workers): plan_execution(graph, side, side, workers=workers).tile_sides[2]
+        for side in (256, 1024)
+        for workers in (1, 16)
     }
-    assert sides == {1: {256}, 2: {128}, 4: {128}, 16: {64}, 64: {64}}
+    assert sides == {(256, 1): 128, (256, 16): 128, (1024, 1): 256, (1024, 16): 256}
 
 
 def test_imdn_keeps_four_maps() -> None:
