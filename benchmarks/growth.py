@@ -152,7 +152,11 @@ def main(model: str, largest: float, tables: tuple[str, ...], write: bool) -> No
         "tiles": lambda: tile_rows(model),
         "photos": lambda: photo_rows(model),
     }
-    pictures = {"megapixels": "", "tiles": ", 1/3 megapixel", "photos": f", {SMALL} megapixels each"}
+    pictures = {
+        "megapixels": "",
+        "tiles": ", 1/3 megapixel",
+        "photos": f", {SMALL} megapixels each",
+    }
     for table in tables or TABLES:
         lines = [f"`{model}`{pictures[table]}:", ""]
         for line in rows[table]():

@@ -216,9 +216,7 @@ def count_tiles(stage: Stage, height: int, width: int, side: int) -> int:
     return -(-stage.grid.size(height) // side) * -(-stage.grid.size(width) // side)
 
 
-def workspaces(
-    graph: StageGraph, height: int, width: int, sides: tuple[int, ...]
-) -> Iterator[int]:
+def workspaces(graph: StageGraph, height: int, width: int, sides: tuple[int, ...]) -> Iterator[int]:
     """Bytes one tile of each stage takes: inputs, outputs and what lies between."""
     maps = graph.maps
     for stage, side in zip(graph.stages, sides, strict=True):
