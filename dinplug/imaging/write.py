@@ -174,6 +174,7 @@ def _reason(error: OSError) -> str:
         errno.ENOENT: "the folder does not exist",
         errno.ENOTDIR: "its folder is not a folder",
         errno.EEXIST: _TAKEN,
+        errno.EINVAL: "this disk does not take it; names on it may lack some characters",
         errno.ENAMETOOLONG: "the name is too long; choose a shorter --name",
     }
     return known.get(error.errno or 0) or f"cannot be written ({one_line(error)})"

@@ -8,6 +8,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -51,12 +52,14 @@ class Measured:
     read: int
     written: int
     seconds: list[float]
+    lasted: float
 
 
 def measured(*arguments: str | Path, data_home: Path) -> Measured:
     """Run `dinplug batch`, and look at it after every tenth photo."""
     command = [sys.executable, "-m", "dinplug", "batch", "--model", "tiny-derain", "--json"]
     samples, seconds, read, written = [], [], 0, 0
+    began = time.monotonic()
     with subprocess.Popen(
         [*command, "--device", "cpu", *map(str, arguments)],
         stdout=subprocess.PIPE,
@@ -80,7 +83,7 @@ def measured(*arguments: str | Path, data_home: Path) -> Measured:
                 counts = process.io_counters()
                 read, written = counts.read_chars, counts.write_chars
     assert run.returncode == 0
-    return Measured(samples, read, written, seconds)
+    return Measured(samples, read, written, seconds, time.monotonic() - began)
 
 
 def size_of(folder: Path) -> int:
@@ -121,10 +124,12 @@ def test_2000_photos(kind: str, photos: Path, data_home: Path, tmp_path: Path) -
     warm = [sample for sample in first.samples if sample.done >= WARM]
     slope = np.polyfit([s.done for s in warm], [s.memory for s in warm], 1)[0]
     growth = float(slope) * PHOTOS
+    early, late = (np.median(part) for part in (first.seconds[:500], first.seconds[-500:]))
     sys.stdout.write(
         f"{kind}: {warm[0].memory >> 20} MiB, growth {growth / 2**20:.1f} MiB over {PHOTOS} photos,"
         f" files {warm[0].files} to {warm[-1].files}, read {first.read >> 20} MiB, written"
-        f" {first.written >> 20} MiB of {size_of(tmp_path) >> 20}\n"
+        f" {first.written >> 20} MiB of {size_of(tmp_path) >> 20}, {first.lasted:.0f} s, a photo"
+        f" {early:.3f} s at first, {late:.3f} s at last\n"
     )
     assert growth < MOST_GROWTH
     half = len(warm) // 2
@@ -137,4 +142,4 @@ def test_2000_photos(kind: str, photos: Path, data_home: Path, tmp_path: Path) -
     again = measured(photos, "--out", out, *more, data_home=data_home)
     assert again.seconds == []
     assert first.read - again.read > size_of(photos)
-    sys.stdout.write(f"again: read {again.read >> 20} MiB, written {again.written >> 20} MiB\n")
+    sys.stdout.write(f"again: read {again.read >> 20} MiB, {again.lasted:.0f} s\n")

@@ -163,9 +163,9 @@ def test_a_map_without_room_in_memory_is_made_in_a_scratch_file(
     made = []
 
     class Counted(ScratchMap):
-        def __init__(self, *size: int) -> None:
-            super().__init__(*size)
-            made.append(size)
+        def __init__(self, channels: int, height: int, width: int) -> None:
+            super().__init__(channels, height, width)
+            made.append((channels, height, width))
 
     monkeypatch.setattr("dinplug.inference.executor.ScratchMap", Counted)
     assert torch.equal(run_in(SmallMemory(), network, image, tile=32), expected)
