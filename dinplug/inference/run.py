@@ -211,6 +211,8 @@ class NetworkRunner:
     def _run_on_host(
         self, image: Tensor, on_progress: OnProgress | None, should_stop: ShouldStop | None
     ) -> Tensor:
+        if room_under_limit() == 0:
+            raise MemoryError("only the reserve is left")
         network, scale = self.network, self.network.scale
         if self.device.type != "cpu":
             network = copy.deepcopy(network).cpu()
