@@ -17,7 +17,7 @@ else:
     import tomli as tomllib
 
 Precision = Literal["float32", "bfloat16", "float16"]
-Loss = Literal["l1", "l2"]
+Loss = Literal["l1", "l2", "psnr"]
 Schedule = Literal["cosine", "halving"]
 
 
@@ -95,7 +95,21 @@ class RainData:
 
 @dataclass(frozen=True)
 class MotionData:
-    """Photos blurred by camera shake and by what moves in them."""
+    """Photos blurred by camera shake and by what moves in them.
+
+    Attributes:
+        largest: the largest movement in pixels. Long ones teach little until short ones are known.
+        recorded: share of pairs, 0..1, whose blurred side passes through a camera's noise and file.
+    """
+
+    largest: float = 36.0
+    recorded: float = 1.0
+
+    def __post_init__(self) -> None:
+        if not 4 <= self.largest <= 36:
+            raise ValueError(f"largest is a movement of 4 to 36 pixels, not {self.largest!r}")
+        if not 0 <= self.recorded <= 1:
+            raise ValueError("recorded is a share between 0 and 1")
 
 
 @dataclass(frozen=True)
@@ -128,7 +142,8 @@ class Recipe:
         batch: pairs in a batch.
         steps: length of the schedule, in batches.
         seed: start of every random choice.
-        loss: "l1", the mean absolute difference, or "l2", the mean squared one.
+        loss: "l1", the mean absolute difference, "l2", the mean squared one, or "psnr", the mean
+            over the pictures of minus their PSNR.
         schedule: "cosine", half a cosine from `rate` to `final_rate`; or "halving", in which the
             rate halves every `halve_every` steps.
         rate: Adam's learning rate after the warm-up.

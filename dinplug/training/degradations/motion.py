@@ -79,15 +79,15 @@ class Motion:
     gray: bool = False
 
 
-def sample_motion(rng: np.random.Generator) -> Motion:
-    """Draw an exposure by the shares and extents above."""
+def sample_motion(rng: np.random.Generator, largest: float = 36.0) -> Motion:
+    """Draw an exposure by the shares and extents above, of `largest` pixels at most."""
     gray = bool(rng.uniform() < GRAY_SHARE)
     strength = rng.uniform()
     if strength < NONE_SHARE:
         return Motion("none", gray=gray)
     kind = _choose(rng, KIND_SHARES)
-    smallest, largest = _SLIGHT if strength < NONE_SHARE + SLIGHT_SHARE else _EXTENTS[kind]
-    extent = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
+    low, high = _SLIGHT if strength < NONE_SHARE + SLIGHT_SHARE else _EXTENTS[kind]
+    extent = float(np.exp(rng.uniform(np.log(low), np.log(min(high, largest)))))
     path = _choose(rng, _SHAKE_PATHS if kind == "shake" else _SWEEP_PATHS)
     # Averages of 7 to 15 frames (GoPro) show each of them in fast movement; those of
     # interpolated video (REDS) do not.

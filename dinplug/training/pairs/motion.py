@@ -29,18 +29,22 @@ class MotionPairs(NumberedPairs):
         photos: clean photos to cut from.
         crop: side of a crop in pixels.
         seed: start of all choices.
+        largest: the largest movement in pixels, 4..36.
+        recorded: share of pairs, 0..1, whose blurred side passes through a camera's file.
     """
 
     photos: Sequence[Path]
     crop: int
     seed: int
+    largest: float = 36.0
+    recorded: float = 1.0
 
     def pair(self, number: int) -> tuple[F32, F32]:
         """Return pair `number` as (blurred, sharp): display-encoded RGB (crop, crop, 3), 0..1."""
         rng = np.random.default_rng((self.seed, number))
         picture, other = (self._surroundings(rng) for _ in range(2))
-        blurred, sharp = blur(rng, picture, sample_motion(rng), _MARGIN, other)
-        return record(rng, blurred), sharp
+        blurred, sharp = blur(rng, picture, sample_motion(rng, self.largest), _MARGIN, other)
+        return record(rng, blurred) if rng.uniform() < self.recorded else blurred, sharp
 
     def _surroundings(self, rng: np.random.Generator) -> F32:
         side = self.crop + 2 * _MARGIN

@@ -72,7 +72,7 @@ def _photo_pairs(
     if isinstance(data, RainData):
         return RainPairs(photos, recipe.crop, seed, data.clear)
     if isinstance(data, MotionData):
-        return MotionPairs(photos, recipe.crop, seed)
+        return MotionPairs(photos, recipe.crop, seed, data.largest, data.recorded)
     assert isinstance(data, HazeData)
     if cache is None:
         return HazePairs(photos, recipe.crop, seed, skies=data.skies, clear=data.clear)

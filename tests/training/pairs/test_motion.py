@@ -24,6 +24,19 @@ def test_alignment(photos: list[Path]) -> None:
     check_alignment(MotionPairs(photos, 64, 5))
 
 
+def test_unrecorded_pairs_without_movement_are_equal(photos: list[Path]) -> None:
+    exact = MotionPairs(photos, 64, 5, recorded=0)
+    assert sum(np.array_equal(*exact.pair(number)) for number in range(40)) >= 2
+
+
+def test_small_movements_leave_more_detail(photos: list[Path]) -> None:
+    def kept(largest: float) -> float:
+        pairs = MotionPairs(photos, 64, 5, largest, recorded=0)
+        return sum(float(np.diff(pairs.pair(n)[0], axis=0).var()) for n in range(40))
+
+    assert kept(4) > 1.1 * kept(36)
+
+
 def test_blur_takes_detail_away_and_none_leaves_it(photos: list[Path]) -> None:
     pairs = MotionPairs(photos, 64, 5)
     kept = []
