@@ -1,4 +1,4 @@
-"""One step of training: loss, gradients in the wanted precision, clipping, Adam."""
+"""One step of training: loss, gradients in the wanted precision, clipping, the optimiser."""
 
 from __future__ import annotations
 
@@ -8,6 +8,7 @@ import torch
 from torch import Tensor, nn
 
 from dinplug.errors import SetupError
+from dinplug.training.muon import Muon
 from dinplug.training.recipe import Loss, Recipe
 
 Parameters = list[nn.Parameter]
@@ -17,7 +18,7 @@ _LEAST_SQUARE = 1e-5
 
 
 class Descent:
-    """Adam under mixed precision.
+    """Adam or Muon under mixed precision.
 
     Convolutions run in the recipe's precision, weights and loss are float32. With float16 the
     loss is scaled up before gradients are taken, so that small ones do not vanish; the scale is
@@ -25,7 +26,7 @@ class Descent:
     Precision Training, ICLR 2018).
 
     Args:
-        recipe: rate, betas, clip, loss, precision.
+        recipe: optimiser, rate, betas, clip, loss, precision.
         parameters: what is trained; some may never get a gradient.
         device: "cpu" or "cuda".
         value_range: largest value of the network's input and output; pairs and loss are in 0..1.
@@ -38,7 +39,8 @@ class Descent:
         self.device = device
         self.value_range = value_range
         self.parameters = parameters
-        self.optimiser = torch.optim.Adam(parameters, lr=recipe.rate, betas=recipe.betas)
+        optimiser = Muon if recipe.optimiser == "muon" else torch.optim.Adam
+        self.optimiser = optimiser(parameters, lr=recipe.rate, betas=recipe.betas)
         self.scaler = torch.amp.GradScaler(device, enabled=recipe.precision == "float16")
 
     def loss(self, network: nn.Module, degraded: Tensor, clean: Tensor) -> Tensor:

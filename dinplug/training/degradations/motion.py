@@ -41,6 +41,7 @@ KIND_SHARES: dict[Kind, float] = {"shake": 0.45, "frames": 0.35, "region": 0.2}
 
 # Smallest and largest extent in pixels, log-uniform between.
 _SLIGHT = (0.4, 2.0)
+_EASY = (4.0, 6.0)
 _EXTENTS: dict[Kind, tuple[float, float]] = {
     "shake": (3.0, 35.0),
     "frames": (3.0, 36.0),
@@ -68,6 +69,7 @@ class Motion:
         highlights: how many times brighter than white the whitest light was, >= 1; only in
             linear light.
         gray: the picture is gray.
+        turn: how far the sweeps of a whole picture start from level: 1 is any direction.
     """
 
     kind: Kind
@@ -77,11 +79,23 @@ class Motion:
     linear: bool = False
     highlights: float = 1.0
     gray: bool = False
+    turn: float = 1.0
 
 
-def sample_motion(rng: np.random.Generator, largest: float = 36.0) -> Motion:
-    """Draw an exposure by the shares and extents above, of `largest` pixels at most."""
+def sample_motion(rng: np.random.Generator, largest: float = 36.0, variety: float = 1.0) -> Motion:
+    """Draw an exposure by the shares and extents above.
+
+    Args:
+        rng: the source of all choices.
+        largest: the largest extent in pixels.
+        variety: below 1, this share of all exposures; the others are straight sweeps of the whole
+            picture, the shorter and closer to level the smaller it is.
+    """
     gray = bool(rng.uniform() < GRAY_SHARE)
+    if rng.uniform() >= variety:
+        reach = _EASY[1] + variety * (largest - _EASY[1])
+        extent = float(np.exp(rng.uniform(np.log(_EASY[0]), np.log(reach))))
+        return Motion("shake", extent, "straight", gray=gray, turn=variety / 2)
     strength = rng.uniform()
     if strength < NONE_SHARE:
         return Motion("none", gray=gray)
@@ -139,7 +153,7 @@ def blur(
     light = _expose(picture, motion)
     sharp = _inside(light, margin)
     if motion.kind == "shake":
-        path = sample_trajectory(rng, motion.extent, motion.path)
+        path = sample_trajectory(rng, motion.extent, motion.path, turn=motion.turn)
         farthest = float(np.abs(path).max())
         if farthest > margin - 1:
             path *= np.float32((margin - 1) / farthest)

@@ -31,6 +31,7 @@ class MotionPairs(NumberedPairs):
         seed: start of all choices.
         largest: the largest movement in pixels, 4..36.
         recorded: share of pairs, 0..1, whose blurred side passes through a camera's file.
+        growing: pairs over which movements grow from short level ones to all; 0 for all at once.
     """
 
     photos: Sequence[Path]
@@ -38,17 +39,20 @@ class MotionPairs(NumberedPairs):
     seed: int
     largest: float = 36.0
     recorded: float = 1.0
+    growing: int = 0
 
     def pair(self, number: int) -> tuple[F32, F32]:
         """Return pair `number` as (blurred, sharp): display-encoded RGB (crop, crop, 3), 0..1."""
         rng = np.random.default_rng((self.seed, number))
-        picture, other = (self._surroundings(rng) for _ in range(2))
-        blurred, sharp = blur(rng, picture, sample_motion(rng, self.largest), _MARGIN, other)
-        return record(rng, blurred) if rng.uniform() < self.recorded else blurred, sharp
+        variety = min(1.0, number / self.growing) if self.growing else 1.0
+        picture, other = (self._surroundings(rng, variety) for _ in range(2))
+        motion = sample_motion(rng, self.largest, variety)
+        blurred, sharp = blur(rng, picture, motion, _MARGIN, other)
+        return record(rng, blurred) if rng.uniform() < variety * self.recorded else blurred, sharp
 
-    def _surroundings(self, rng: np.random.Generator) -> F32:
+    def _surroundings(self, rng: np.random.Generator, variety: float) -> F32:
         side = self.crop + 2 * _MARGIN
-        if rng.uniform() >= _SOFT_SHARE:
+        if rng.uniform() >= variety * _SOFT_SHARE:
             return turned(rng, random_cut(rng, self.photos, side))
         factor = float(rng.uniform(1, _MOST_SOFT))
         return turned(rng, enlarged_cut(rng, self.photos, side, factor))

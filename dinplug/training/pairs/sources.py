@@ -72,7 +72,8 @@ def _photo_pairs(
     if isinstance(data, RainData):
         return RainPairs(photos, recipe.crop, seed, data.clear)
     if isinstance(data, MotionData):
-        return MotionPairs(photos, recipe.crop, seed, data.largest, data.recorded)
+        growing = 0 if cache is None else data.growing
+        return MotionPairs(photos, recipe.crop, seed, data.largest, data.recorded, growing)
     assert isinstance(data, HazeData)
     if cache is None:
         return HazePairs(photos, recipe.crop, seed, skies=data.skies, clear=data.clear)
