@@ -101,19 +101,22 @@ class MotionData:
     Attributes:
         largest: the largest movement in pixels. Long ones teach little until short ones are known.
         recorded: share of pairs, 0..1, whose blurred side passes through a camera's noise and file.
-        growing: pairs over which movements grow from short level ones to all; 0 for all at once.
-            Shown all at once, a network finds nothing better than to leave pictures as they are.
+        whole: share of pairs, 0..1, in which the whole picture moves alike.
+        growing: pairs over which these movements grow from short level sweeps to sweeps and shakes
+            of all lengths; 0 for all at once. Shown all at once, a network that knows nothing yet
+            finds nothing better than to leave pictures as they are.
     """
 
     largest: float = 36.0
     recorded: float = 1.0
+    whole: float = 0.0
     growing: int = 0
 
     def __post_init__(self) -> None:
         if not 4 <= self.largest <= 36:
             raise ValueError(f"largest is a movement of 4 to 36 pixels, not {self.largest!r}")
-        if not 0 <= self.recorded <= 1:
-            raise ValueError("recorded is a share between 0 and 1")
+        if not all(0 <= share <= 1 for share in (self.recorded, self.whole)):
+            raise ValueError("recorded and whole are shares between 0 and 1")
         if self.growing < 0:
             raise ValueError("growing is a number of pairs")
 

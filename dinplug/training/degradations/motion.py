@@ -41,7 +41,7 @@ KIND_SHARES: dict[Kind, float] = {"shake": 0.45, "frames": 0.35, "region": 0.2}
 
 # Smallest and largest extent in pixels, log-uniform between.
 _SLIGHT = (0.4, 2.0)
-_EASY = (4.0, 6.0)
+_SHORT = (4.0, 6.0)
 _EXTENTS: dict[Kind, tuple[float, float]] = {
     "shake": (3.0, 35.0),
     "frames": (3.0, 36.0),
@@ -82,20 +82,24 @@ class Motion:
     turn: float = 1.0
 
 
-def sample_motion(rng: np.random.Generator, largest: float = 36.0, variety: float = 1.0) -> Motion:
-    """Draw an exposure by the shares and extents above.
+def sample_whole_motion(rng: np.random.Generator, largest: float, variety: float) -> Motion:
+    """Draw an exposure in which the whole picture moves alike.
 
     Args:
         rng: the source of all choices.
         largest: the largest extent in pixels.
-        variety: below 1, this share of all exposures; the others are straight sweeps of the whole
-            picture, the shorter and closer to level the smaller it is.
+        variety: 0..1, from straight level sweeps of a few pixels to sweeps and shakes of any
+            direction and up to `largest` pixels.
     """
+    path: PathKind = "shake" if rng.uniform() < variety - 0.5 else "straight"
+    reach = _SHORT[1] + variety * (largest - _SHORT[1])
+    extent = float(np.exp(rng.uniform(np.log(_SHORT[0]), np.log(reach))))
+    return Motion("shake", extent, path, gray=bool(rng.uniform() < GRAY_SHARE), turn=variety / 2)
+
+
+def sample_motion(rng: np.random.Generator, largest: float = 36.0) -> Motion:
+    """Draw an exposure by the shares and extents above, of `largest` pixels at most."""
     gray = bool(rng.uniform() < GRAY_SHARE)
-    if rng.uniform() >= variety:
-        reach = _EASY[1] + variety * (largest - _EASY[1])
-        extent = float(np.exp(rng.uniform(np.log(_EASY[0]), np.log(reach))))
-        return Motion("shake", extent, "straight", gray=gray, turn=variety / 2)
     strength = rng.uniform()
     if strength < NONE_SHARE:
         return Motion("none", gray=gray)
