@@ -17,7 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dinplug.errors import Interrupted
+from dinplug.errors import Interrupted, SetupError
 from dinplug.inference.allocator import give_freed_memory_back
 from dinplug.inference.moments import TileMoments
 from dinplug.inference.out_of_memory import is_out_of_memory
@@ -115,6 +115,7 @@ class TiledRun:
                 if not is_out_of_memory(error):
                     raise
                 LOG.info("out of memory: a map of %d MiB goes to a scratch file", slot.size >> 20)
+                return scratch_instead(slot)
         return ScratchMap(*size)
 
     def _run_stage(self, stage: Stage, side: int) -> None:
@@ -181,7 +182,7 @@ class TiledRun:
             return False
         number = max(kept, key=lambda number: slots[number].size)
         slot, before = slots[number], self.storage[number]
-        moved = ScratchMap(slot.channels, slot.height, slot.width)
+        moved = scratch_instead(slot)
         rows, columns = (Span(0, side, side) for side in (slot.height, slot.width))
         moved.write(rows, columns, before.whole)
         self.storage[number] = moved
@@ -246,6 +247,17 @@ class TiledRun:
         with self.lock:
             self.done += 1
             self.on_progress(Progress(stage.name, self.done, self.total))
+
+
+def scratch_instead(slot: Slot) -> ScratchMap:
+    """A scratch file for a map that memory has no room for; OutOfMemoryError if the disk has none.
+
+    A full disk costs a run that was told to use scratch files; here it costs the photo.
+    """
+    try:
+        return ScratchMap(slot.channels, slot.height, slot.width)
+    except SetupError as error:
+        raise torch.OutOfMemoryError(str(error)) from error
 
 
 def new_pool(workers: int) -> ThreadPoolExecutor:

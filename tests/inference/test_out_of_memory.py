@@ -3,6 +3,7 @@
 Failures are those that torch and the system really give: for sizes nobody has, and under limits.
 """
 
+import errno
 import logging
 import mmap
 import re
@@ -174,6 +175,18 @@ def test_a_map_without_room_in_memory_is_made_in_a_scratch_file(
     monkeypatch.setattr("dinplug.inference.executor.ScratchMap", Counted)
     assert torch.equal(run_in(SmallMemory(), network, image, tile=32), expected)
     assert made
+
+
+def test_a_disk_without_room_either_costs_the_photo(monkeypatch: pytest.MonkeyPatch) -> None:
+    network = random_network("din-dehaze")
+    monkeypatch.setattr(MemoryMap, "empty", lambda *_: torch.empty(FAR_TOO_MUCH))
+
+    def full(descriptor: int, size: int) -> None:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    monkeypatch.setattr("dinplug.inference.store.reserve", full)
+    with pytest.raises(PhotoError, match="64 x 64 pixels do not fit into memory"):
+        NetworkRunner(network, RunOptions(device="cpu")).run(torch.rand(1, 3, 64, 64))
 
 
 def never(stage: Stage) -> Stage:
