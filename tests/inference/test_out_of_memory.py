@@ -241,6 +241,7 @@ def run_under(room: int, result: Path) -> str:
     return done.stdout
 
 
+@pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
 def test_under_a_real_limit_the_result_is_the_same(tmp_path: Path) -> None:
     """Planned for what there is; where that is too little for any plan, tiles fail and shrink."""
