@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import copy
+import gc
 import logging
 import math
 from collections.abc import Callable
@@ -212,7 +213,9 @@ class NetworkRunner:
         self, image: Tensor, on_progress: OnProgress | None, should_stop: ShouldStop | None
     ) -> Tensor:
         if room_under_limit() == 0:
-            raise MemoryError("only the reserve is left")
+            gc.collect()  # what failed before may still be held by the frames of its error
+            if room_under_limit() == 0:
+                raise MemoryError("only the reserve is left")
         network, scale = self.network, self.network.scale
         if self.device.type != "cpu":
             network = copy.deepcopy(network).cpu()
