@@ -190,6 +190,7 @@ def batch(
     from dinplug.batch.show import show_rehearsal, shown
     from dinplug.batch.wishes import Wishes
     from dinplug.imaging.kinds import is_foreign_name, is_photo_name
+    from dinplug.inference.allocator import room_under_limit
 
     wishes = Wishes(**options)
     model = wishes.load()
@@ -217,7 +218,7 @@ def batch(
             sys.exit(PhotoError.exit_code)
         return
     tell_how(wishes.described(model, None if elsewhere else restorer), detail)
-    alone = wishes.max_memory is not None
+    alone = wishes.max_memory is not None or room_under_limit() is not None
     with (
         assembled(wishes.terms(model), jobs, cluster, plan) as crew,
         reported(report, plan, recipe, stop, alongside=not alone, tell=note) as note_down,

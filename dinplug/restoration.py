@@ -18,6 +18,7 @@ from dinplug.checkpoints import LoadedModel
 from dinplug.errors import UsageError
 from dinplug.imaging import Photo, Provenance
 from dinplug.inference.device_plan import DevicePlan
+from dinplug.inference.out_of_memory import memory_for
 from dinplug.inference.plan import ExecutionPlan
 from dinplug.inference.run import NetworkRunner, OnProgress, RunOptions, ShouldStop
 
@@ -157,9 +158,14 @@ class Restorer:
         on_progress: OnProgress | None = None,
         should_stop: ShouldStop | None = None,
     ) -> Photo:
-        """Restore a photo's colours; its alpha is kept, and resized with them."""
-        full = self.at_full_strength(photo.rgb, on_progress=on_progress, should_stop=should_stop)
-        return self.finished(photo, full)
+        """Restore a photo's colours; its alpha is kept, and resized with them.
+
+        Raises PhotoError where memory does not suffice.
+        """
+        rgb = photo.rgb
+        with memory_for(photo.width, photo.height, self.runner.device):
+            full = self.at_full_strength(rgb, on_progress=on_progress, should_stop=should_stop)
+            return self.finished(photo, full)
 
     def finished(self, photo: Photo, full: F32Image) -> Photo:
         """The restored photo, where `full` is the result for its colours at full strength."""

@@ -58,6 +58,23 @@ class NameTemplate:
                 yield name, ""
 
 
+_DEVICES = re.compile(
+    r"(con|prn|aux|nul|com[0-9¹²³]|lpt[0-9¹²³]|conin\$|conout\$) *(\..*)?", re.IGNORECASE
+)
+_FORBIDDEN = re.compile(r'[<>:"/\\|?*\0-\x1f]')
+
+
+def windows_objection(name: str) -> str | None:
+    """Say why Windows takes no file or folder of this name; None if it does."""
+    if _DEVICES.fullmatch(name):
+        return f"Windows keeps the name {name} for a device"
+    if _FORBIDDEN.search(name):
+        return f"{name} has a character that Windows allows in no name"
+    if name.endswith((".", " ")):
+        return f"Windows drops the dots and spaces at the end of {name}"
+    return None
+
+
 @dataclass(frozen=True)
 class Wanted:
     """The place an input wants for its result, `folder`/`stem``suffix`, relative to the output.

@@ -10,13 +10,14 @@ from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
 from dinplug.batch.journal import Fingerprint, Journal, Recipe, Record
-from dinplug.batch.naming import NameTemplate, Wanted, free_names
+from dinplug.batch.naming import NameTemplate, Wanted, free_names, windows_objection
 from dinplug.batch.patterns import Patterns
 from dinplug.batch.walk import Found, IsPhotoName, Walk
 from dinplug.errors import UsageError
 
 SuffixOf = Callable[[Path], str]
 ALREADY_DONE = "already done"
+_ON_WINDOWS = os.name == "nt"
 
 
 @dataclass(frozen=True)
@@ -196,6 +197,9 @@ def _sort_out(
                 )
             refusals.append(Refusal(job, f"its result would replace the photo {job.target}"))
             continue
+        if _ON_WINDOWS and (objection := _name_objection(job)):
+            refusals.append(Refusal(job, f"{objection}; choose another --name or rename it"))
+            continue
         verdict = _look_at_target(job, journals[job.folder], recipe, overwrite)
         if isinstance(verdict, Skip):
             skips.append(verdict)
@@ -204,6 +208,11 @@ def _sort_out(
         else:
             todo.append(job)
     return BatchPlan(tuple(todo), tuple(skips), tuple(refusals), tuple(notes))
+
+
+def _name_objection(job: Job) -> str | None:
+    parts = job.target.relative_to(job.folder).parts
+    return next(filter(None, map(windows_objection, parts)), None)
 
 
 def _look_at_target(

@@ -20,7 +20,7 @@ from dinplug.batch.options import FORMAT_OF_SUFFIX
 from dinplug.batch.pacing import progress_receiver
 from dinplug.batch.plan import is_same_file
 from dinplug.batch.run import PhotoRestorer
-from dinplug.batch.unfinished import UnfinishedFiles
+from dinplug.batch.unfinished import UnfinishedFiles, remove_files_left_beside
 from dinplug.errors import DinplugError, Interrupted, UsageError
 from dinplug.imaging import WriteOptions, read_photo, write_photo
 from dinplug.inference.run import ShouldStop
@@ -73,6 +73,7 @@ class SingleRun:
             should_stop=self.should_stop,
         )
         self.emit(PhotoProgress(0, "writing", 0, 1))
+        remove_files_left_beside(self.target)
         with self.unfinished.writing_in(self.target.parent):
             notes = write_photo(restored, self.target, self.write_options, overwrite=self.overwrite)
         seconds = time.monotonic() - started

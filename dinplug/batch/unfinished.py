@@ -54,21 +54,39 @@ def remove_left_files(root: Path, killed: Holder) -> list[Path]:
         if folder != root and (JOURNAL_NAME in files or LOCK_NAME in files):
             folders.clear()
             continue
-        left = [folder / file for file in files if _NAME.fullmatch(file)]
-        left = [part for part in left if _may_be_of(part, killed)]
-        if not left:
-            continue
-        # Looked for before the lock is tried: whoever was writing one of them still holds his
-        # mark, or has finished it and so removed it himself.
-        with nobody_writing_in(folder) as certain:
-            for part in left if certain else []:
-                with suppress(OSError):
-                    part.unlink()
-                    removed.append(part)
+        removed += _remove_left(folder, files, killed.since_ns)
     return removed
 
 
-def _may_be_of(part: Path, killed: Holder) -> bool:
+def remove_files_left_beside(target: Path) -> list[Path]:
+    """Remove what killed runs left unfinished in the folder of `target`; return what was removed.
+
+    As `remove_left_files`, of any age: the runs of single photos leave no word of when they began.
+    """
+    try:
+        names = os.listdir(target.parent)
+    except OSError:
+        return []
+    return _remove_left(target.parent, names, since_ns=0)
+
+
+def _remove_left(folder: Path, names: list[str], since_ns: int) -> list[Path]:
+    left = [folder / name for name in names if _NAME.fullmatch(name)]
+    left = [part for part in left if _may_be_left(part, since_ns)]
+    if not left:
+        return []
+    removed = []
+    # Looked for before the lock is tried: whoever was writing one of them still holds his mark, or
+    # has finished it and so removed it himself.
+    with nobody_writing_in(folder) as certain:
+        for part in left if certain else []:
+            with suppress(OSError):
+                part.unlink()
+                removed.append(part)
+    return removed
+
+
+def _may_be_left(part: Path, since_ns: int) -> bool:
     try:
         state = part.lstat()
     except OSError:
@@ -76,5 +94,5 @@ def _may_be_of(part: Path, killed: Holder) -> bool:
     return (
         stat.S_ISREG(state.st_mode)
         and (not hasattr(os, "geteuid") or state.st_uid == os.geteuid())
-        and state.st_mtime_ns >= killed.since_ns - _CLOCK_STEP_NS
+        and state.st_mtime_ns >= since_ns - _CLOCK_STEP_NS
     )

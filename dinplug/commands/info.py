@@ -95,7 +95,10 @@ def _command(step: Provenance, target: str) -> str | None:
     for name, value in options:
         if (name, value) != ("strength", "1"):  # what happens without a word
             words += [f"--{name}", *([] if value is None else [value])]
-    return shlex.join([*words, _file_name(step.source, "ORIGINAL"), _file_name(target, "RESULT")])
+    source, result = _file_name(step.source, "ORIGINAL"), _file_name(target, "RESULT")
+    if source.casefold() == result.casefold():  # a batch's result would replace its original here
+        result = f"restored-{Path(result).name}"
+    return shlex.join([*words, source, result])
 
 
 def _file_name(text: str, otherwise: str) -> str:

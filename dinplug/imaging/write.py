@@ -23,6 +23,7 @@ _ENCODERS = {
     "png": encode.encode_png,
     "webp": encode.encode_webp,
 }
+_NO_MEMORY = "not enough memory to encode it"
 _TAKEN = "exists already; choose another name or allow overwriting"
 
 
@@ -38,7 +39,10 @@ def write_photo(
     path = Path(path)
     options = options or WriteOptions()
     _check_place(path, photo.source.path, overwrite=overwrite)
-    composed = compose(photo, options)
+    try:
+        composed = compose(photo, options)
+    except MemoryError as error:
+        raise WriteError(f"{path}: {_NO_MEMORY}") from error
     sidecars, sidecar_notes = sidecar.sidecars_for(photo, path)
     about = metadata.for_result(
         sidecar.with_packet_of(photo, sidecars),
@@ -100,7 +104,9 @@ def _write_whole(
         # numpy, which writes for tifffile, reports a short write without a number.
         cause = error if error.errno is not None else OSError(errno.ENOSPC, one_line(error))
         raise WriteError(f"{path}: {_reason(cause)}") from cause
-    except (ValueError, RuntimeError, MemoryError, struct.error) as error:
+    except MemoryError as error:
+        raise WriteError(f"{path}: {_NO_MEMORY}") from error
+    except (ValueError, RuntimeError, struct.error) as error:
         raise WriteError(f"{path}: cannot be encoded ({one_line(error)})") from error
     return notes
 
@@ -168,7 +174,8 @@ def _reason(error: OSError) -> str:
         errno.ENOENT: "the folder does not exist",
         errno.ENOTDIR: "its folder is not a folder",
         errno.EEXIST: _TAKEN,
-        errno.ENAMETOOLONG: "the name is too long",
+        errno.EINVAL: "this disk does not take it; names on it may lack some characters",
+        errno.ENAMETOOLONG: "the name is too long; choose a shorter --name",
     }
     return known.get(error.errno or 0) or f"cannot be written ({one_line(error)})"
 

@@ -1,14 +1,21 @@
 """Keep glibc from giving a tile's memory back to the system only to ask for it again.
 
 By default a block of some hundred KiB is mapped anew for every feature map of every tile, and each
-of its pages is cleared and faulted in again: up to half of a run's time.
+of its pages is cleared and faulted in again: up to half of a run's time. Under a limit on what the
+process may have (`ulimit -v`, `ulimit -d`) it is the other way round: what lies free between blocks
+in use counts as well, until nothing else gets any, and so all larger blocks are mapped one by one.
+oneDNN, too, then keeps the code of fewer convolutions: each shape of a tile has its own.
 """
 
 from __future__ import annotations
 
 import ctypes
 import functools
+import os
 import platform
+import re
+import sys
+from pathlib import Path
 
 TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
 """Names of the settings, from glibc's malloc.h."""
@@ -16,14 +23,50 @@ LARGEST_KEPT = 32 << 20
 """The most that glibc takes. A tile's maps are smaller; whole feature maps are given back."""
 KEPT = 512 << 20
 """Bytes at the end of the heap that may lie free."""
+DEFAULT = 128 << 10
+"""What glibc has for both to begin with."""
+CONVOLUTIONS_KEPT = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
+"""Instead of 1024, which were seen to take more than 100 MiB. Read at the first convolution."""
+RESERVE = 64 << 20
+"""Bytes under a limit for what no plan counts: code of convolutions, stacks of threads, Python."""
 
 
 @functools.cache
 def keep_freed_memory() -> bool:
-    """Set glibc's allocator for this process, and say whether there is one."""
+    """Set glibc's allocator for this process; say whether what is freed is kept."""
     if platform.libc_ver()[0] != "glibc":
         return False
+    limited = room_under_limit() is not None
+    largest, kept = (DEFAULT, DEFAULT) if limited else (LARGEST_KEPT, KEPT)
+    if limited:
+        os.environ.setdefault(*CONVOLUTIONS_KEPT)
     mallopt = ctypes.CDLL(None).mallopt
-    settings = ((MMAP_THRESHOLD, LARGEST_KEPT), (TRIM_THRESHOLD, KEPT), (ARENA_MAX, 1))
+    settings = ((MMAP_THRESHOLD, largest), (TRIM_THRESHOLD, kept), (ARENA_MAX, 1))
     taken = [mallopt(name, value) for name, value in settings]
-    return all(taken)
+    return all(taken) and not limited
+
+
+def room_under_limit() -> int | None:
+    """Bytes that this process may still take under a limit on its address space or its data.
+
+    Less a reserve: where nothing at all is left Python itself stops, and may never say so. None
+    where there is no limit.
+    """
+    if not sys.platform.startswith("linux"):
+        return None
+    import resource
+
+    status = Path("/proc/self/status").read_text("ascii", "replace")
+    rooms = []
+    for number, name in ((resource.RLIMIT_AS, "VmSize"), (resource.RLIMIT_DATA, "VmData")):
+        limit, _ = resource.getrlimit(number)
+        taken = re.search(rf"^{name}:\s+(\d+) kB$", status, re.MULTILINE)
+        if limit != resource.RLIM_INFINITY and taken:
+            rooms.append(limit - (int(taken[1]) << 10) - RESERVE)
+    return max(0, min(rooms)) if rooms else None
+
+
+def give_freed_memory_back() -> None:
+    """Give what lies free in glibc's heap to the system."""
+    if platform.libc_ver()[0] == "glibc":
+        ctypes.CDLL(None).malloc_trim(0)

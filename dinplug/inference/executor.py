@@ -1,7 +1,12 @@
-"""Run a stage graph tile by tile: the same pixels as the whole image, in bounded memory."""
+"""Run a stage graph tile by tile: the same pixels as the whole image, in bounded memory.
+
+Where memory ends nevertheless, tiles are halved, then maps move to scratch files; finished tiles
+are kept.
+"""
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterator
 from concurrent.futures import FIRST_EXCEPTION, ThreadPoolExecutor, wait
@@ -12,11 +17,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-from dinplug.errors import Interrupted
+from dinplug.errors import Interrupted, SetupError
+from dinplug.inference.allocator import give_freed_memory_back
 from dinplug.inference.moments import TileMoments
-from dinplug.inference.plan import ExecutionPlan
+from dinplug.inference.out_of_memory import is_out_of_memory
+from dinplug.inference.plan import SMALLEST_TILE, ExecutionPlan, Slot
 from dinplug.inference.store import MemoryMap, ScratchMap, StoredMap
-from dinplug.inference.tiling import inside, tiles
+from dinplug.inference.tiling import halves, inside, tiles
 from dinplug.networks.stages import (
     Span,
     Stage,
@@ -25,6 +32,12 @@ from dinplug.networks.stages import (
     Statistics,
     prepare_attention,
 )
+
+LOG = logging.getLogger(__name__)
+
+Tile = tuple[Span, Span]
+Moments = dict[tuple[int, int], dict[str, TileMoments]]
+"""Those of each finished tile, by its first row and column, then by map."""
 
 
 @dataclass(frozen=True)
@@ -58,21 +71,30 @@ class TiledRun:
         self.specs = graph.maps
         self.statistics: dict[str, Statistics] = {}
         self.pooled = graph.pooled()
-        self.storage: dict[int, StoredMap] = {}
-        self.done = 0
+        self.storage: dict[int, MemoryMap] = {}
+        self.done, self.total = 0, sum(plan.tile_counts)
         self.lock = threading.Lock()
+        self.is_short = False
+        self.pool = new_pool(plan.workers)
 
     def run(self) -> None:
-        """Run all stages, or raise Interrupted when asked to stop."""
+        """Run all stages, or raise Interrupted when asked to stop.
+
+        Raises what `is_out_of_memory` knows where not even the smallest tiles fit with all maps in
+        scratch files.
+        """
         last = self.graph.last_readers()
-        with ThreadPoolExecutor(self.plan.workers) as pool, single_threaded_operators():
-            for index, stage in enumerate(self.graph.stages):
-                self._allocate(stage)
-                self._run_stage(pool, stage, self.plan.tile_sides[index])
-                for name in [n for n in self.maps if last.get(n) == index]:
-                    del self.maps[name]
-                for number in [n for n in self.storage if self.plan.slots[n].last <= index]:
-                    del self.storage[number]
+        try:
+            with single_threaded_operators():
+                for index, stage in enumerate(self.graph.stages):
+                    self._allocate(stage)
+                    self._run_stage(stage, self.plan.tile_sides[index])
+                    for name in [n for n in self.maps if last.get(n) == index]:
+                        del self.maps[name]
+                    for number in [n for n in self.storage if self.plan.slots[n].last <= index]:
+                        del self.storage[number]
+        finally:
+            self.pool.shutdown()
 
     def _allocate(self, stage: Stage) -> None:
         for written in stage.writes:
@@ -80,58 +102,129 @@ class TiledRun:
                 continue
             number = self.plan.slot_of[written.name]
             if number not in self.storage:
-                slot = self.plan.slots[number]
-                size = (slot.channels, slot.height, slot.width)
-                self.storage[number] = (
-                    MemoryMap.empty(*size, self.device)
-                    if slot.place == "memory"
-                    else ScratchMap(*size)
-                )
+                self.storage[number] = self._new_map(self.plan.slots[number])
             self.maps[written.name] = self.storage[number]
 
-    def _run_stage(self, pool: ThreadPoolExecutor, stage: Stage, side: int) -> None:
+    def _new_map(self, slot: Slot) -> MemoryMap:
+        """A slot's map where the plan wants it, or in a scratch file where memory ends."""
+        size = (slot.channels, slot.height, slot.width)
+        if slot.place == "memory":
+            try:
+                return MemoryMap.empty(*size, self.device)
+            except (MemoryError, RuntimeError) as error:
+                if not is_out_of_memory(error):
+                    raise
+                LOG.info("out of memory: a map of %d MiB goes to a scratch file", slot.size >> 20)
+                return scratch_instead(slot)
+        return ScratchMap(*size)
+
+    def _run_stage(self, stage: Stage, side: int) -> None:
         with torch.inference_mode():
             attention = prepare_attention(stage, self.statistics)
         height = stage.grid.size(self.plan.height)
         width = stage.grid.size(self.plan.width)
-        places = list(tiles(height, width, side))
+        pending = list(tiles(height, width, side))
+        moments: Moments = {}
+        while pending := self._run_tiles(stage, attention, pending, moments):
+            pending = self._make_room(stage, pending)
+        # Tiles are merged in their own order, whichever finished first.
+        ordered = [moments[place] for place in sorted(moments)]
+        for name in ordered[0]:
+            total = TileMoments.merged([part[name] for part in ordered])
+            self.statistics[name] = total.statistics(torch.float32)
+
+    def _run_tiles(
+        self, stage: Stage, attention: Tensor | None, pending: list[Tile], moments: Moments
+    ) -> list[Tile]:
+        """Run the tiles, note their moments, and return those that memory did not suffice for."""
+        self.is_short = False
         # Workers run in a copy of this context each: it holds the choice of kernels.
         futures = [
-            pool.submit(copy_context().run, self._run_tile, stage, attention, rows, columns)
-            for rows, columns in places
+            self.pool.submit(copy_context().run, self._run_tile, stage, attention, rows, columns)
+            for rows, columns in pending
         ]
         try:
             wait(futures, return_when=FIRST_EXCEPTION)
-            moments = [future.result() for future in futures]
+            found = [future.result() for future in futures]
         finally:
             for future in futures:
                 future.cancel()
-        # Tiles are merged in their own order, whichever finished first.
-        for name in moments[0]:
-            total = TileMoments.merged([part[name] for part in moments])
-            self.statistics[name] = total.statistics(torch.float32)
+        left = []
+        for (rows, columns), of_tile in zip(pending, found, strict=True):
+            if of_tile is None:
+                left.append((rows, columns))
+            else:
+                moments[rows.start, columns.start] = of_tile
+        return left
+
+    def _make_room(self, stage: Stage, pending: list[Tile]) -> list[Tile]:
+        """After memory ran out: return the tiles halved, or move a map to a scratch file."""
+        # New threads: one in which oneDNN once found no memory never gets any again.
+        self.pool.shutdown()
+        self.pool = new_pool(self.plan.workers)
+        give_freed_memory_back()
+        least = max(SMALLEST_TILE, stage.halo)
+        smaller = [half for tile in pending for half in halves(tile, least)]
+        if len(smaller) > len(pending):
+            self.total += len(smaller) - len(pending)
+            LOG.info("out of memory in stage %s: tiles are halved", stage.name)
+        elif self._move_largest():
+            LOG.info("out of memory in stage %s: a map moves to a scratch file", stage.name)
+        else:
+            raise torch.OutOfMemoryError(f"stage {stage.name} does not fit")
+        return smaller
+
+    def _move_largest(self) -> bool:
+        """Move the largest map in memory to a scratch file; False if there is none."""
+        slots = self.plan.slots
+        kept = [n for n, stored in self.storage.items() if not isinstance(stored, ScratchMap)]
+        if not kept:
+            return False
+        number = max(kept, key=lambda number: slots[number].size)
+        slot, before = slots[number], self.storage[number]
+        moved = scratch_instead(slot)
+        rows, columns = (Span(0, side, side) for side in (slot.height, slot.width))
+        moved.write(rows, columns, before.whole)
+        self.storage[number] = moved
+        for name, stored in self.maps.items():
+            if stored is before:
+                self.maps[name] = moved
+        return True
 
     def _run_tile(
         self, stage: Stage, attention: Tensor | None, rows: Span, columns: Span
-    ) -> dict[str, TileMoments]:
+    ) -> dict[str, TileMoments] | None:
+        """Run a tile and return its moments; None if memory ran out, here or in another one."""
         if self.should_stop is not None and self.should_stop():
             raise Interrupted("stopped as asked")
+        if self.is_short:
+            return None
         window_rows, window_columns = rows.widened(stage.halo), columns.widened(stage.halo)
-        moments = {}
-        with torch.inference_mode():
-            inputs = tuple(
-                self._read(stage, index, window_rows, window_columns)
-                for index in range(len(stage.reads))
-            )
-            outputs = stage.run(StageInput(inputs, attention, window_rows, window_columns))
-            for spec, values in zip(stage.writes, outputs, strict=True):
-                step = stage.grid.step_to(spec.grid)
-                part = values[
-                    :, :, inside(rows, window_rows, step), inside(columns, window_columns, step)
-                ]
-                self.maps[spec.name].write(rows.refined(step), columns.refined(step), part)
-                if spec.name in self.pooled:
-                    moments[spec.name] = TileMoments.of(part, self.pooled[spec.name])
+        moments, parts = {}, []
+        try:
+            with torch.inference_mode():
+                inputs = tuple(
+                    self._read(stage, index, window_rows, window_columns)
+                    for index in range(len(stage.reads))
+                )
+                outputs = stage.run(StageInput(inputs, attention, window_rows, window_columns))
+                for spec, values in zip(stage.writes, outputs, strict=True):
+                    step = stage.grid.step_to(spec.grid)
+                    part = values[
+                        :, :, inside(rows, window_rows, step), inside(columns, window_columns, step)
+                    ]
+                    if spec.name in self.pooled:
+                        moments[spec.name] = TileMoments.of(part, self.pooled[spec.name])
+                    parts.append((spec.name, step, part))
+                # All that takes memory came before: a tile that failed has written nothing, not
+                # even over its own input, and can be done again.
+                for name, step, part in parts:
+                    self.maps[name].write(rows.refined(step), columns.refined(step), part)
+        except (MemoryError, RuntimeError) as error:
+            if not is_out_of_memory(error):
+                raise
+            self.is_short = True
+            return None
         self._report(stage)
         return moments
 
@@ -153,7 +246,24 @@ class TiledRun:
             return
         with self.lock:
             self.done += 1
-            self.on_progress(Progress(stage.name, self.done, sum(self.plan.tile_counts)))
+            self.on_progress(Progress(stage.name, self.done, self.total))
+
+
+def scratch_instead(slot: Slot) -> ScratchMap:
+    """A scratch file for a map that memory has no room for; OutOfMemoryError if the disk has none.
+
+    A full disk costs a run that was told to use scratch files; here it costs the photo.
+    """
+    try:
+        return ScratchMap(slot.channels, slot.height, slot.width)
+    except SetupError as error:
+        raise torch.OutOfMemoryError(str(error)) from error
+
+
+def new_pool(workers: int) -> ThreadPoolExecutor:
+    """Threads for tiles. Each is told anew that operators use one thread: OpenMP asks per thread,
+    and ends the process where it cannot start its own."""
+    return ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
 
 
 @contextmanager

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import copy
+import gc
+import logging
 import math
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass, replace
+from functools import partial
 
 import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinplug.errors import PhotoError, SetupError, UsageError
-from dinplug.inference.allocator import keep_freed_memory
+from dinplug.errors import SetupError, UsageError
+from dinplug.inference.allocator import keep_freed_memory, room_under_limit
 from dinplug.inference.device_engine import DeviceEngine
 from dinplug.inference.device_plan import DevicePlan
 from dinplug.inference.ensemble import ORIENTATIONS, self_ensemble
 from dinplug.inference.executor import Progress, TiledRun
+from dinplug.inference.out_of_memory import memory_for
 from dinplug.inference.plan import FLOAT, ExecutionPlan, plan_execution
 from dinplug.inference.precision import PRECISIONS
 from dinplug.networks.folding import fold
@@ -25,6 +31,7 @@ from dinplug.ops import chosen_kernels, plain_torch
 OnProgress = Callable[[Progress], None]
 ShouldStop = Callable[[], bool]
 
+LOG = logging.getLogger(__name__)
 CHANNELS = 3
 
 
@@ -88,15 +95,24 @@ class NetworkRunner:
                     max_memory=self.options.max_memory,
                     pixel_bytes=self._pixel_bytes((height, width), padded),
                 )
-        tile = max(padded) if self.options.reference else self.options.tile
-        return plan_execution(
-            self.graph,
+        return self._host_plan(self.network, (height, width), padded)
+
+    def _host_plan(
+        self, network: StagedNetwork, size: tuple[int, int], padded: tuple[int, int]
+    ) -> ExecutionPlan:
+        plan = partial(
+            plan_execution,
+            network.graph,
             *padded,
-            tile=tile,
-            max_memory=self.options.max_memory,
+            tile=max(padded) if self.options.reference else self.options.tile,
             workers=self.workers,
-            pixel_bytes=self._pixel_bytes((height, width), padded),
+            pixel_bytes=self._pixel_bytes(size, padded),
         )
+        room = room_under_limit()
+        if self.options.max_memory is None and room is not None:
+            with suppress(UsageError):  # the prediction is a little high; the run will see
+                return plan(max_memory=room)
+        return plan(max_memory=self.options.max_memory)
 
     def _pixel_bytes(self, size: tuple[int, int], padded: tuple[int, int]) -> int:
         """Bytes of the image, of its padded or scaled copy, and of what an ensemble holds more."""
@@ -115,10 +131,18 @@ class NetworkRunner:
     ) -> Tensor:
         """Map (1, 3, H, W) on the scale 0..1 to (1, 3, scale·H, scale·W) on the same scale.
 
-        Raises Interrupted once `should_stop` says so (asked before each tile).
+        Raises Interrupted once `should_stop` says so (asked before each tile), PhotoError where
+        memory does not suffice.
         """
-        if not self.options.ensemble:
+        height, width = image.shape[-2:]
+        with memory_for(width, height, self.device):
+            if self.options.ensemble:
+                return self._run_ensemble(image, on_progress, should_stop)
             return self._run_once(image, on_progress, should_stop)
+
+    def _run_ensemble(
+        self, image: Tensor, on_progress: OnProgress | None, should_stop: ShouldStop | None
+    ) -> Tensor:
         finished = 0
 
         def forward(turned: Tensor) -> Tensor:
@@ -147,16 +171,10 @@ class NetworkRunner:
         value_range, scale = self.network.value_range, self.network.scale
         if value_range != 1:
             padded = padded * value_range
-        try:
-            with torch.inference_mode(), chosen_kernels(self.options.kernels):
-                output = self._run_padded(padded, on_progress, should_stop)
-                if value_range != 1:
-                    output = output.div_(value_range)
-        except torch.OutOfMemoryError as error:
-            raise PhotoError(
-                f"{width} x {height} pixels do not fit the memory of {self.device}, not even in "
-                "small tiles: close other programs that use it, or use --device cpu"
-            ) from error
+        with torch.inference_mode(), chosen_kernels(self.options.kernels):
+            output = self._run_padded(padded, on_progress, should_stop)
+            if value_range != 1:
+                output = output.div_(value_range)
         return output[:, :, : height * scale, : width * scale].cpu()
 
     def _run_padded(
@@ -166,23 +184,46 @@ class NetworkRunner:
         if self.options.reference:
             with plain_torch():
                 return run_whole(self.graph, image.to(self.device))
-        height, width = image.shape[-2:]
-        plan = self.plan(height, width)
         if self.engine is not None:
-            assert isinstance(plan, DevicePlan)
-            return self.engine.run(
-                image,
-                plan,
-                max_vram=self.options.max_vram,
-                max_memory=self.options.max_memory,
-                on_progress=on_progress,
-                should_stop=should_stop,
-            )
-        assert isinstance(plan, ExecutionPlan)
-        scale = self.network.scale
+            try:
+                return self._run_on_device(self.engine, image, on_progress, should_stop)
+            except torch.OutOfMemoryError:
+                LOG.warning("%s is out of memory: this photo runs on the processor", self.device)
+        return self._run_on_host(image, on_progress, should_stop)
+
+    def _run_on_device(
+        self,
+        engine: DeviceEngine,
+        image: Tensor,
+        on_progress: OnProgress | None,
+        should_stop: ShouldStop | None,
+    ) -> Tensor:
+        plan = self.plan(*image.shape[-2:])
+        assert isinstance(plan, DevicePlan)
+        return engine.run(
+            image,
+            plan,
+            max_vram=self.options.max_vram,
+            max_memory=self.options.max_memory,
+            on_progress=on_progress,
+            should_stop=should_stop,
+        )
+
+    def _run_on_host(
+        self, image: Tensor, on_progress: OnProgress | None, should_stop: ShouldStop | None
+    ) -> Tensor:
+        if room_under_limit() == 0:
+            gc.collect()  # what failed before may still be held by the frames of its error
+            if room_under_limit() == 0:
+                raise MemoryError("only the reserve is left")
+        network, scale = self.network, self.network.scale
+        if self.device.type != "cpu":
+            network = copy.deepcopy(network).cpu()
+        height, width = image.shape[-2:]
+        plan = self._host_plan(network, (height, width), (height, width))
         output = torch.empty((1, scale * height, scale * width, 3))
         planes = output.permute(0, 3, 1, 2)
-        TiledRun(self.graph, plan, image, planes, on_progress, should_stop).run()
+        TiledRun(network.graph, plan, image, planes, on_progress, should_stop).run()
         return planes
 
 

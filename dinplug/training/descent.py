@@ -1,4 +1,4 @@
-"""One step of training: loss, gradients in the wanted precision, clipping, Adam."""
+"""One step of training: loss, gradients in the wanted precision, clipping, the optimiser."""
 
 from __future__ import annotations
 
@@ -8,13 +8,17 @@ import torch
 from torch import Tensor, nn
 
 from dinplug.errors import SetupError
+from dinplug.training.muon import Muon
 from dinplug.training.recipe import Loss, Recipe
 
 Parameters = list[nn.Parameter]
 
+_LEAST_SQUARE = 1e-5
+"""Added under the logarithm: a picture restored to 50 dB is good enough."""
+
 
 class Descent:
-    """Adam under mixed precision.
+    """Adam or Muon under mixed precision.
 
     Convolutions run in the recipe's precision, weights and loss are float32. With float16 the
     loss is scaled up before gradients are taken, so that small ones do not vanish; the scale is
@@ -22,7 +26,7 @@ class Descent:
     Precision Training, ICLR 2018).
 
     Args:
-        recipe: rate, betas, clip, loss, precision.
+        recipe: optimiser, rate, betas, clip, loss, precision.
         parameters: what is trained; some may never get a gradient.
         device: "cpu" or "cuda".
         value_range: largest value of the network's input and output; pairs and loss are in 0..1.
@@ -35,7 +39,8 @@ class Descent:
         self.device = device
         self.value_range = value_range
         self.parameters = parameters
-        self.optimiser = torch.optim.Adam(parameters, lr=recipe.rate, betas=recipe.betas)
+        optimiser = Muon if recipe.optimiser == "muon" else torch.optim.Adam
+        self.optimiser = optimiser(parameters, lr=recipe.rate, betas=recipe.betas)
         self.scaler = torch.amp.GradScaler(device, enabled=recipe.precision == "float16")
 
     def loss(self, network: nn.Module, degraded: Tensor, clean: Tensor) -> Tensor:
@@ -65,6 +70,14 @@ class Descent:
 
 
 def difference(kind: Loss, restored: Tensor, clean: Tensor) -> Tensor:
-    """Mean absolute ("l1") or mean squared ("l2") difference of two (N, 3, H, W)."""
+    """How far two (N, 3, H, W) in 0..1 are apart, as a number to be made small.
+
+    The mean absolute ("l1") or squared ("l2") difference, or minus the mean of the pictures' PSNR
+    in bel ("psnr"; Chen et al., "Simple Baselines for Image Restoration", ECCV 2022), under which
+    a slightly degraded picture counts as much as a ruined one.
+    """
     error = restored - clean
-    return error.abs().mean() if kind == "l1" else error.square().mean()
+    if kind == "l1":
+        return error.abs().mean()
+    squares = error.square().mean((1, 2, 3))
+    return squares.mean() if kind == "l2" else (squares + _LEAST_SQUARE).log10().mean()

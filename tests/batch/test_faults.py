@@ -170,6 +170,23 @@ def test_an_unfinished_file_of_a_killed_run_is_removed_by_the_next(
     assert set(contents(out)) == {"large.png", users.name}
 
 
+def test_an_unfinished_file_of_a_killed_restore_is_removed_by_the_next(
+    runs: ForkedRuns, tmp_path: Path
+) -> None:
+    source = tmp_path / "large.tif"
+    tifffile.imwrite(source, noise(0, 400, 400).astype(np.uint16) * 257)
+    command = ("restore", *COMMAND[1:], source, tmp_path / "large.png")
+    pid = runs.start(*command)
+    while not list(tmp_path.glob(".dinplug-*.part")):
+        time.sleep(0.0005)
+    os.kill(pid, signal.SIGKILL)
+    assert runs.wait(pid)[0] == -signal.SIGKILL
+    assert len(list(tmp_path.glob(".dinplug-*.part"))) == 1
+    code, said = runs.run(*command)
+    assert code == 0, said
+    assert set(contents(tmp_path)) == {"large.tif", "large.png"}
+
+
 def test_the_folder_for_results_vanishes(runs: ForkedRuns, tmp_path: Path) -> None:
     """A medium taken out in mid-run: no second folder is made in its place."""
     source = photos(tmp_path / "photos", 8, (120, 90))

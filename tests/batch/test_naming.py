@@ -5,7 +5,7 @@ from pathlib import Path, PurePosixPath
 
 import pytest
 
-from dinplug.batch.naming import NameTemplate, Wanted, free_names
+from dinplug.batch.naming import NameTemplate, Wanted, free_names, windows_objection
 from dinplug.errors import UsageError
 
 
@@ -89,3 +89,23 @@ def test_an_earlier_result_keeps_its_name_whatever_comes_later() -> None:
         ({"b.jpg", "a.tif", "a_x.jpg"}, ["a_cr2.jpg", "a.jpg"]),  # names of other wishes
     ):
         assert free_names([replace(made, earlier=frozenset(names)), later]) == expected
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("CON", "nul", "aux.jpg", "Com1.tif", "lpt9.a.jpg", "con .jpg", "COM¹.jpg", "conin$"),
+        *("a:b.jpg", "a?.jpg", 'a"b.jpg', "back\\slash.jpg", "tab\t.jpg"),
+        *("trip.", "trip ", "trip. . "),
+    ],
+)
+def test_names_that_windows_does_not_take(name: str) -> None:
+    objection = windows_objection(name)
+    assert objection is not None and name in objection
+
+
+@pytest.mark.parametrize(
+    "name", ["console.jpg", "com.jpg", "com10.jpg", "auxiliary", "a.b.jpg", " a.jpg", "ü.jpg"]
+)
+def test_names_that_windows_takes(name: str) -> None:
+    assert windows_objection(name) is None

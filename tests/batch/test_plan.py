@@ -126,6 +126,21 @@ def test_an_original_is_never_replaced(tmp_path: Path) -> None:
         plan(Request((photos,), out=photos, overwrite=True))
 
 
+def test_on_windows_names_it_does_not_take_are_refused_with_the_reason(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    photos = fill(tmp_path / "photos", "a.jpg", "nul.jpg", "trip./b.jpg")
+    request = Request((photos,), out=tmp_path / "out")
+    assert plan(request).refusals == ()
+    monkeypatch.setattr("dinplug.batch.plan._ON_WINDOWS", True)
+    made = plan(request)
+    assert [job.source.name for job in made.jobs] == ["a.jpg"]
+    assert [refusal.reason for refusal in made.refusals] == [
+        "Windows keeps the name nul.jpg for a device; choose another --name or rename it",
+        "Windows drops the dots and spaces at the end of trip.; choose another --name or rename it",
+    ]
+
+
 def test_an_original_is_not_replaced_through_a_link(tmp_path: Path) -> None:
     photos = fill(tmp_path / "photos", "a.jpg")
     (tmp_path / "alias").symlink_to(photos)

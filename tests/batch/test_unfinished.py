@@ -8,7 +8,7 @@ import pytest
 
 from dinplug.batch.journal import JOURNAL_NAME
 from dinplug.batch.lock import LOCK_NAME, Holder, marked_as_written_in
-from dinplug.batch.unfinished import remove_left_files
+from dinplug.batch.unfinished import remove_files_left_beside, remove_left_files
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="Windows cannot lock folders")
 PART = ".dinplug-0123456789abcdef.part"
@@ -76,3 +76,14 @@ def test_where_somebody_writes_everything_stays(tmp_path: Path) -> None:
     with marked_as_written_in(busy.parent):
         assert remove_left_files(tmp_path, KILLED) == [quiet]
     assert remove_left_files(tmp_path, KILLED) == [busy]
+
+
+def test_beside_a_photo_files_of_any_age_are_removed_unless_somebody_writes(tmp_path: Path) -> None:
+    part, below = put(tmp_path / PART), put(tmp_path / "trip" / PART)
+    users = put(tmp_path / ".dinplug-notes.part")
+    os.utime(part, ns=(0, 0))
+    with marked_as_written_in(tmp_path):
+        assert remove_files_left_beside(tmp_path / "a.tif") == []
+    assert remove_files_left_beside(tmp_path / "a.tif") == [part]
+    assert below.exists() and users.exists()
+    assert remove_files_left_beside(tmp_path / "none" / "a.tif") == []

@@ -161,6 +161,12 @@ def test_names_are_quoted_and_lead_nowhere_else(source: str, shown: str) -> None
     assert repeating_commands([step], "b.jpg") == [expected]
 
 
+@pytest.mark.parametrize("name", ["b.jpg", "B.jpg", "-b.jpg"])
+def test_the_result_of_a_batch_gets_a_name_beside_its_original(name: str) -> None:
+    (command,) = repeating_commands([Provenance(**{**STEP.__dict__, "source": name.lower()})], name)
+    assert command is not None and command.endswith(f" restored-{name}")
+
+
 def test_it_needs_no_torch(tmp_path: Path) -> None:
     picture(tmp_path / "a.png")
     code = (

@@ -1,5 +1,6 @@
 """One step: the scale of float16 changes nothing but what overflows, and clipping knows of it."""
 
+import math
 from dataclasses import replace
 
 import pytest
@@ -73,6 +74,13 @@ def test_losses_of_a_known_error() -> None:
     restored = torch.full_like(clean, 0.5)
     assert float(difference("l1", restored, clean)) == 0.5
     assert float(difference("l2", restored, clean)) == 0.25
+
+
+def test_psnr_loss_is_the_mean_of_the_pictures_psnr_in_bel() -> None:
+    clean = torch.zeros(2, 3, 2, 2)
+    restored = torch.stack([torch.full((3, 2, 2), 0.1), torch.full((3, 2, 2), 1.0)])
+    assert float(difference("psnr", restored, clean)) == pytest.approx(-1, abs=1e-3)  # 20 and 0 dB
+    assert math.isfinite(float(difference("psnr", clean, clean)))
 
 
 @pytest.mark.parametrize("precision", ["float32", "bfloat16", "float16"])

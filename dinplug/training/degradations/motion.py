@@ -41,6 +41,7 @@ KIND_SHARES: dict[Kind, float] = {"shake": 0.45, "frames": 0.35, "region": 0.2}
 
 # Smallest and largest extent in pixels, log-uniform between.
 _SLIGHT = (0.4, 2.0)
+_SHORT = (4.0, 6.0)
 _EXTENTS: dict[Kind, tuple[float, float]] = {
     "shake": (3.0, 35.0),
     "frames": (3.0, 36.0),
@@ -68,6 +69,7 @@ class Motion:
         highlights: how many times brighter than white the whitest light was, >= 1; only in
             linear light.
         gray: the picture is gray.
+        turn: how far the sweeps of a whole picture start from level: 1 is any direction.
     """
 
     kind: Kind
@@ -77,17 +79,33 @@ class Motion:
     linear: bool = False
     highlights: float = 1.0
     gray: bool = False
+    turn: float = 1.0
 
 
-def sample_motion(rng: np.random.Generator) -> Motion:
-    """Draw an exposure by the shares and extents above."""
+def sample_whole_motion(rng: np.random.Generator, largest: float, variety: float) -> Motion:
+    """Draw an exposure in which the whole picture moves alike.
+
+    Args:
+        rng: the source of all choices.
+        largest: the largest extent in pixels.
+        variety: 0..1, from straight level sweeps of a few pixels to sweeps and shakes of any
+            direction and up to `largest` pixels.
+    """
+    path: PathKind = "shake" if rng.uniform() < variety - 0.5 else "straight"
+    reach = _SHORT[1] + variety * (largest - _SHORT[1])
+    extent = float(np.exp(rng.uniform(np.log(_SHORT[0]), np.log(reach))))
+    return Motion("shake", extent, path, gray=bool(rng.uniform() < GRAY_SHARE), turn=variety / 2)
+
+
+def sample_motion(rng: np.random.Generator, largest: float = 36.0) -> Motion:
+    """Draw an exposure by the shares and extents above, of `largest` pixels at most."""
     gray = bool(rng.uniform() < GRAY_SHARE)
     strength = rng.uniform()
     if strength < NONE_SHARE:
         return Motion("none", gray=gray)
     kind = _choose(rng, KIND_SHARES)
-    smallest, largest = _SLIGHT if strength < NONE_SHARE + SLIGHT_SHARE else _EXTENTS[kind]
-    extent = float(np.exp(rng.uniform(np.log(smallest), np.log(largest))))
+    low, high = _SLIGHT if strength < NONE_SHARE + SLIGHT_SHARE else _EXTENTS[kind]
+    extent = float(np.exp(rng.uniform(np.log(low), np.log(min(high, largest)))))
     path = _choose(rng, _SHAKE_PATHS if kind == "shake" else _SWEEP_PATHS)
     # Averages of 7 to 15 frames (GoPro) show each of them in fast movement; those of
     # interpolated video (REDS) do not.
@@ -139,7 +157,7 @@ def blur(
     light = _expose(picture, motion)
     sharp = _inside(light, margin)
     if motion.kind == "shake":
-        path = sample_trajectory(rng, motion.extent, motion.path)
+        path = sample_trajectory(rng, motion.extent, motion.path, turn=motion.turn)
         farthest = float(np.abs(path).max())
         if farthest > margin - 1:
             path *= np.float32((margin - 1) / farthest)

@@ -23,7 +23,11 @@ _STEPS = 256
 
 
 def sample_trajectory(
-    rng: np.random.Generator, extent: float, path: PathKind = "shake", steps: int = _STEPS
+    rng: np.random.Generator,
+    extent: float,
+    path: PathKind = "shake",
+    steps: int = _STEPS,
+    turn: float = 1.0,
 ) -> F32:
     """Draw where the picture is at each moment of an exposure.
 
@@ -33,6 +37,7 @@ def sample_trajectory(
         path: `shake` of a hand; `curved`, one sweep that bends and changes speed; `straight`,
             one sweep at changing speed.
         steps: moments, equally far apart in time, >= 2.
+        turn: how far sweeps start from level: 0, not at all; 1, in any direction.
 
     Returns:
         Positions (steps, 2) as (row, column) in pixels, their mean at the origin.
@@ -40,7 +45,7 @@ def sample_trajectory(
     if path == "shake":
         points = _shake(rng, steps)
     else:
-        points = _sweep(rng, steps, bend=rng.normal(0, 1.2) if path == "curved" else 0.0)
+        points = _sweep(rng, steps, turn, bend=rng.normal(0, 1.2) if path == "curved" else 0.0)
     points -= points.mean(0)
     side = float(np.ptp(points, axis=0).max())
     return (points * (extent / side)).astype(np.float32)
@@ -97,11 +102,11 @@ def _shake(rng: np.random.Generator, steps: int) -> NDArray[np.float64]:
     return places + tremor * float(np.ptp(places, axis=0).max())
 
 
-def _sweep(rng: np.random.Generator, steps: int, bend: float) -> NDArray[np.float64]:
+def _sweep(rng: np.random.Generator, steps: int, turn: float, bend: float) -> NDArray[np.float64]:
     """One movement that turns by `bend` radians on its way and speeds up or slows down."""
     time = np.linspace(0, 1, steps)
     change, phase = rng.uniform(0, 0.6), rng.uniform(0, np.pi)
     speed = 1 + change * np.cos(np.pi * time + phase)
-    angle = rng.uniform(0, 2 * np.pi) + bend * time
+    angle = rng.uniform(-1, 1) * turn * np.pi + bend * time
     step = speed[:, None] * np.stack([np.sin(angle), np.cos(angle)], 1)
     return np.asarray(np.cumsum(step, 0), np.float64)

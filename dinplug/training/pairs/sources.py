@@ -72,7 +72,10 @@ def _photo_pairs(
     if isinstance(data, RainData):
         return RainPairs(photos, recipe.crop, seed, data.clear)
     if isinstance(data, MotionData):
-        return MotionPairs(photos, recipe.crop, seed)
+        growing = 0 if cache is None else data.growing
+        return MotionPairs(
+            photos, recipe.crop, seed, data.largest, data.recorded, data.whole, growing
+        )
     assert isinstance(data, HazeData)
     if cache is None:
         return HazePairs(photos, recipe.crop, seed, skies=data.skies, clear=data.clear)
