@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import resource
 import statistics
 import subprocess
@@ -102,7 +103,14 @@ def compare(name: str, arguments: argparse.Namespace) -> None:
                 target = Path(folder) / f"{method}.npy"
                 sizes = [str(v) for v in (arguments.height, arguments.width, arguments.tile)]
                 command = [sys.executable, __file__, "--one", name, method, *sizes, str(target)]
-                result = subprocess.run(command, check=True, capture_output=True, text=True)
+                # One thread: several wait for each other busily, which is CPU time too.
+                result = subprocess.run(
+                    command,
+                    check=True,
+                    capture_output=True,
+                    text=True,
+                    env={**os.environ, "OMP_NUM_THREADS": "1"},
+                )
                 costs[method].append(json.loads(result.stdout))
                 outputs[method] = np.load(target)
     whole = {key: median(costs["whole"], key) for key in ("wall", "cpu", "mib")}
