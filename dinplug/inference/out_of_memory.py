@@ -1,4 +1,4 @@
-"""Tell that memory ran out, in whatever way Python, torch and oneDNN say so."""
+"""Tell that memory ran out, in whatever way Python, torch, oneDNN and NNPACK say so."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ import torch
 from dinplug.errors import PhotoError
 
 # torch raises a plain RuntimeError where the processor's memory ends, and an error of its own for
-# a device's. oneDNN allocates inside its primitives and gives no reason; they are made for every
+# a device's. oneDNN and NNPACK allocate inside and give no reason; they are called with every
 # shape the networks have, so that memory is what they can lack.
 _WORDS = (
     "can't allocate memory",
@@ -19,6 +19,7 @@ _WORDS = (
     "could not create a primitive",
     "could not execute a primitive",
     "could not create a memory object",
+    "NNPACK SpatialConvolution_updateOutput failed",
     "can't start new thread",
 )
 
