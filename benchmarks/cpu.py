@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import statistics
 import subprocess
 import sys
@@ -118,9 +119,14 @@ class Contender:
 
 def failure(said: str, code: int) -> str:
     """Why a process ended, in a few words."""
-    last = (said.strip().splitlines() or [f"exit code {code}"])[-1]
+    lines = said.strip().splitlines() or [f"exit code {code}"]
+    # Libraries add advice behind the error.
+    told = next(
+        (line for line in reversed(lines) if re.match(r"[\w.]*(Error|Exception)\b", line)),
+        lines[-1],
+    )
     out = "alloc" in said or "MemoryError" in said or code < 0
-    return "out of memory" if out else f"failed: {last[:60]}"
+    return "out of memory" if out else f"failed: {told[:60]}"
 
 
 def compare(

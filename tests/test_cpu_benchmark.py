@@ -48,6 +48,8 @@ def test_figures_are_ratios_to_the_first_engine() -> None:
         ("Traceback\nRuntimeError: DefaultCPUAllocator: can't allocate memory", 1, "out of memory"),
         ("", -9, "out of memory"),
         ("a\nValueError: wrong", 1, "failed: ValueError: wrong"),
+        ("Traceback\ntorch.SomeError: no\n\nSet VERBOSE=1", 1, "failed: torch.SomeError: no"),
+        ("a\nb", 1, "failed: b"),
     ],
 )
 def test_failures_are_told_in_a_few_words(said: str, code: int, words: str) -> None:
