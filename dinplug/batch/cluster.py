@@ -55,8 +55,10 @@ class ClusterCrew:
         self._terms = terms
         self._address = address
         self.nobody = f"{address} has no workers: start some with `dask worker {address}`"
-        # Workers that go are dealt with and told of here.
-        logging.getLogger("distributed").setLevel(logging.CRITICAL)
+        # Workers and schedulers that go are dealt with and told of here. The client's logger has a
+        # level of its own.
+        for name in ("distributed", "distributed.client"):
+            logging.getLogger(name).setLevel(logging.CRITICAL)
         # A photo is larger than what dask takes for a sensible task.
         dask.config.set({"distributed.admin.large-graph-warning-threshold": "1TiB"})
         warnings.simplefilter("ignore", distributed.versions.VersionMismatchWarning)

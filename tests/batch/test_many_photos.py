@@ -33,6 +33,8 @@ SAMPLES_KEPT = PHOTOS * 3 * WIDTH * HEIGHT
 MOST_GROWTH = SAMPLES_KEPT // 4
 """A run keeps a few KiB for each photo, its names, its line of the journal, its events: 18 MB are
 9 KiB for each. Pixels are kept in no form that would not pass it."""
+AT_ONCE = 8
+"""Files open at once for a photo: its own, its result's, their folders, the journal, pipes."""
 
 
 @dataclass(frozen=True)
@@ -133,8 +135,12 @@ def test_2000_photos(kind: str, photos: Path, data_home: Path, tmp_path: Path) -
     )
     assert growth < MOST_GROWTH
     half = len(warm) // 2
-    most_at_first = max(sample.files for sample in warm[:half])
-    assert max(sample.files for sample in warm[half:]) <= most_at_first
+    most_at_first, most_at_last = (
+        max(sample.files for sample in part) for part in (warm[:half], warm[half:])
+    )
+    # A sample may meet files that are just being read or written; one kept for every photo would
+    # come to hundreds.
+    assert most_at_last <= most_at_first + AT_ONCE
     assert len((out / JOURNAL_NAME).read_bytes().splitlines()) == 2 * PHOTOS
     # A journal or a report written anew for each photo would come to gigabytes.
     assert first.written < 3 * size_of(tmp_path)

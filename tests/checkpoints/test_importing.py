@@ -75,7 +75,7 @@ def test_authors_checkpoints_are_imported_and_run(shared: Path, file: str) -> No
     assert model.weights_sha256 == sha256(report.weights.read_bytes())
     assert not model.network.training
     arrays, unit = golden.arrays(shared, arrays_name), model.network.value_range
-    with torch.no_grad():
+    with golden.as_released():
         output = model.network(golden.picture(arrays["a_in"], unit))
     difference = golden.largest_difference(output / unit, arrays["a_out"] / unit)
     assert difference <= golden.ROUNDING
@@ -101,7 +101,7 @@ def test_training_checkpoints_of_din_are_imported(
     assert (report.name, report.network, report.scale) == ("my-din", "DIN", 2)
     model = load_model("my-din")
     arrays = golden.arrays(shared, "din_conf_tiny_x2")
-    with torch.no_grad():
+    with golden.as_released():
         output = model.network(golden.picture(arrays["x"]))
     # As for the golden networks themselves: random weights, outputs of deviation 5 to 9.
     assert golden.largest_difference(output, arrays["y"]) <= 5e-4
