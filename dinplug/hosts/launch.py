@@ -7,6 +7,7 @@ import json
 import os
 import queue
 import shutil
+import signal
 import subprocess
 import threading
 from typing import TYPE_CHECKING, NamedTuple
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from . import protocol, sandbox
 
 if TYPE_CHECKING:
-    from collections.abc import Mapping
+    from collections.abc import Iterator, Mapping
 
 RECORD = "dinplug.json"
 """Beside the plugin, written when it was installed: {"python": "/path/to/python"}."""
@@ -109,6 +110,26 @@ def clean_environment() -> dict[str, str]:
     return {name: value for name, value in os.environ.items() if name not in _HOSTS_OWN}
 
 
+@contextlib.contextmanager
+def broken_pipes_as_errors() -> Iterator[None]:
+    """Let writing to a process that has ended raise BrokenPipeError, and do nothing else.
+
+    A Python of its own ignores SIGPIPE. A program with Python inside need not: Krita, with all that
+    is open in it, would die of a worker that ended a moment too early.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
+    try:
+        yield
+    finally:
+        if signal.SIGPIPE not in blocked:
+            if signal.SIGPIPE in signal.sigpending():
+                signal.sigwait({signal.SIGPIPE})
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+
+
 class WorkerProcess:
     """A running worker: lines go to it, lines come from it, and what it says for people is kept.
 
@@ -150,7 +171,7 @@ class WorkerProcess:
     def send(self, line: bytes) -> None:
         """Write a line; if nobody reads it, `answers` will end."""
         assert self.process.stdin is not None
-        with contextlib.suppress(OSError, ValueError):
+        with contextlib.suppress(OSError, ValueError), broken_pipes_as_errors():
             view = memoryview(line)
             while view:
                 view = view[self.process.stdin.write(view) :]

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -43,6 +44,22 @@ def test_programs_that_are_no_worker(code: str, kind: str, reason: str, tmp_path
         client.call("tasks")
     assert caught.value.kind == kind
     assert not list(tmp_path.iterdir())
+
+
+@pytest.mark.skipif(not hasattr(signal, "SIGPIPE"), reason="a signal of Unix")
+def test_a_host_that_dies_of_broken_pipes_survives_a_worker_that_ended(tmp_path: Path) -> None:
+    host = """
+import signal, sys
+from dinplug.hosts.launch import Launch, WorkerProcess
+signal.signal(signal.SIGPIPE, signal.SIG_DFL)  # as in a program with Python inside
+worker = WorkerProcess(Launch((sys.executable, "-c", "")), sys.argv[1])
+worker.wait(60)
+worker.send(b"{}\\n")
+print(signal.pthread_sigmask(signal.SIG_BLOCK, ()), signal.sigpending())
+"""
+    command = [sys.executable, "-c", host, str(tmp_path)]
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (0, "set() set()\n"), done.stderr
 
 
 def test_a_worker_that_does_not_stop_is_killed(
