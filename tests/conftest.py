@@ -19,17 +19,18 @@ def shared() -> Path:
 
 
 @pytest.fixture(scope="session")
-def _tiny_data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+def tiny_data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A data folder with the models of `tests.tiny_models`, for processes of their own."""
     data_home = tmp_path_factory.mktemp("data-home")
     write_tiny_models(data_home)
     return data_home
 
 
 @pytest.fixture
-def tiny_models(_tiny_data_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+def tiny_models(tiny_data_home: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """A data folder with the models of `tests.tiny_models`, in use by this test."""
-    monkeypatch.setenv("DINPLUG_DATA_HOME", str(_tiny_data_home))
-    return _tiny_data_home
+    monkeypatch.setenv("DINPLUG_DATA_HOME", str(tiny_data_home))
+    return tiny_data_home
 
 
 @pytest.fixture(autouse=True)

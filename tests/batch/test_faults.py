@@ -12,7 +12,6 @@ import sys
 import threading
 import time
 from collections import Counter
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -22,25 +21,11 @@ from PIL import Image
 
 from dinplug.batch.journal import JOURNAL_NAME, Fingerprint, Journal
 from dinplug.batch.lock import LOCK_NAME
-from tests.batch.forked_runs import ForkedRuns, forked_runs
-from tests.tiny_models import write_tiny_models
+from tests.batch.forked_runs import ForkedRuns
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills, limits and mounts of Unix")
 ROOT = Path(__file__).parents[2]
 COMMAND = ("batch", "--model", "tiny-derain", "--device", "cpu")
-
-
-@pytest.fixture(scope="module")
-def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data-home")
-    write_tiny_models(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, data_home: Path) -> Iterator[ForkedRuns]:
-    with forked_runs(tmp_path_factory.mktemp("said"), data_home) as server:
-        yield server
 
 
 def noise(seed: int, width: int, height: int) -> np.ndarray:
@@ -246,7 +231,7 @@ def test_a_photo_that_changes_while_it_is_read_is_left_for_later(
     assert contents(tmp_path / "out") == {}
 
 
-def test_a_limit_on_the_size_of_files(data_home: Path, tmp_path: Path) -> None:
+def test_a_limit_on_the_size_of_files(tiny_data_home: Path, tmp_path: Path) -> None:
     """`ulimit -f`, as on shared machines: what is too large fails, the others are written."""
     source = photos(tmp_path / "photos")
     Image.fromarray(noise(5, 150, 150)).save(source / "large.png")
@@ -256,7 +241,7 @@ def test_a_limit_on_the_size_of_files(data_home: Path, tmp_path: Path) -> None:
         capture_output=True,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "DINPLUG_DATA_HOME": str(data_home)},
+        env={**os.environ, "DINPLUG_DATA_HOME": str(tiny_data_home)},
     )
     assert result.returncode == 1, result.stderr
     assert "4 restored, 0 skipped, 1 failed" in result.stdout
@@ -274,7 +259,7 @@ def mounting() -> list[str]:
     pytest.skip("this user may not mount a file system of limited size")
 
 
-def test_a_full_disk(data_home: Path, tmp_path: Path) -> None:
+def test_a_full_disk(tiny_data_home: Path, tmp_path: Path) -> None:
     """A file system with room for some of the photos; then it gets more, and the run goes on."""
     source = photos(tmp_path / "photos", 6, (150, 100))
     out = tmp_path / "out"
@@ -301,7 +286,7 @@ def test_a_full_disk(data_home: Path, tmp_path: Path) -> None:
         cwd=ROOT,
         env={
             **os.environ,
-            "DINPLUG_DATA_HOME": str(data_home),
+            "DINPLUG_DATA_HOME": str(tiny_data_home),
             "OUT": str(out),
             "SAID": str(said),
         },

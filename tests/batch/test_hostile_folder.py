@@ -8,7 +8,6 @@ import subprocess
 import sys
 import threading
 import zlib
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -18,25 +17,11 @@ import tifffile
 from PIL import Image
 
 from dinplug.batch.lock import LOCK_NAME
-from tests.batch.forked_runs import ForkedRuns, forked_runs
+from tests.batch.forked_runs import ForkedRuns
 from tests.batch.test_faults import COMMAND, contents, noise
-from tests.tiny_models import write_tiny_models
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="names, links and limits of Unix")
 ROOT = Path(__file__).parents[2]
-
-
-@pytest.fixture(scope="module")
-def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data-home")
-    write_tiny_models(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
-def runs(tmp_path_factory: pytest.TempPathFactory, data_home: Path) -> Iterator[ForkedRuns]:
-    with forked_runs(tmp_path_factory.mktemp("said"), data_home) as server:
-        yield server
 
 
 def good(folder: Path, *names: str) -> Path:
@@ -92,7 +77,7 @@ print(json.dumps([done.returncode, done.stdout + done.stderr, peak]))
 """Runs a command in a process small enough not to count itself; children of it count too."""
 
 
-def run_with_peak(source: Path, out: Path, data_home: Path) -> tuple[int, str, int]:
+def run_with_peak(source: Path, out: Path, tiny_data_home: Path) -> tuple[int, str, int]:
     """Restore `source` and return exit code, what was said, and the largest process's peak."""
     command = [sys.executable, "-c", PEAK, sys.executable, "-m", "dinplug", *COMMAND]
     done = subprocess.run(
@@ -100,17 +85,17 @@ def run_with_peak(source: Path, out: Path, data_home: Path) -> tuple[int, str, i
         stdout=subprocess.PIPE,
         cwd=ROOT,
         timeout=300,
-        env={**os.environ, "DINPLUG_DATA_HOME": str(data_home)},
+        env={**os.environ, "DINPLUG_DATA_HOME": str(tiny_data_home)},
     )
     code, said, peak = json.loads(done.stdout)
     return code, said, peak
 
 
-def test_bombs_and_absurd_sizes_cost_themselves(data_home: Path, tmp_path: Path) -> None:
+def test_bombs_and_absurd_sizes_cost_themselves(tiny_data_home: Path, tmp_path: Path) -> None:
     """Eight of them among five good photos; none is given memory for its pixels."""
     names = ("0.jpg", "b.jpg", "m.tif", "q.png", "z.webp")
     source = good(tmp_path / "photos", *names)
-    before = run_with_peak(source, tmp_path / "good", data_home)
+    before = run_with_peak(source, tmp_path / "good", tiny_data_home)
     assert before[0] == 0, before[1]
     (source / "a_largest.png").write_bytes(png_claiming(2**31 - 1, 2**31 - 1))
     (source / "c_bomb.png").write_bytes(png_claiming(60000, 60000, lines=3000))
@@ -120,7 +105,7 @@ def test_bombs_and_absurd_sizes_cost_themselves(data_home: Path, tmp_path: Path)
     tiff_claiming(60000, 60000, source / "n.tif")
     tiff_claiming(2**31, 2, source / "o.tif")
     tiff_claiming(0, 5, source / "p.tif")
-    code, said, peak = run_with_peak(source, tmp_path / "all", data_home)
+    code, said, peak = run_with_peak(source, tmp_path / "all", tiny_data_home)
     assert code == 1
     assert "5 restored, 0 skipped, 8 failed" in said
     found = failures(said)
@@ -265,7 +250,7 @@ def test_names_that_are_alike_get_results_of_their_own(runs: ForkedRuns, tmp_pat
 WITHOUT_ROOTS_RIGHTS = ("setpriv", "--bounding-set=-dac_override,-dac_read_search")
 
 
-def test_what_may_not_be_read_costs_itself(data_home: Path, tmp_path: Path) -> None:
+def test_what_may_not_be_read_costs_itself(tiny_data_home: Path, tmp_path: Path) -> None:
     source = good(tmp_path / "photos", "a.jpg", "m.jpg", "z.jpg")
     good(source / "closed", "b.jpg")
     is_root = os.geteuid() == 0
@@ -280,7 +265,7 @@ def test_what_may_not_be_read_costs_itself(data_home: Path, tmp_path: Path) -> N
             capture_output=True,
             text=True,
             cwd=ROOT,
-            env={**os.environ, "DINPLUG_DATA_HOME": str(data_home)},
+            env={**os.environ, "DINPLUG_DATA_HOME": str(tiny_data_home)},
         )
     finally:
         (source / "closed").chmod(0o700)
@@ -291,11 +276,11 @@ def test_what_may_not_be_read_costs_itself(data_home: Path, tmp_path: Path) -> N
 
 
 def test_under_a_limit_on_memory_a_photo_that_does_not_fit_costs_itself(
-    data_home: Path, tmp_path: Path
+    tiny_data_home: Path, tmp_path: Path
 ) -> None:
     """`ulimit -d`, as on shared machines: the others are what they are without it."""
     source = good(tmp_path / "photos", "a.jpg", "z.png")
-    free = run_with_peak(source, tmp_path / "free", data_home)
+    free = run_with_peak(source, tmp_path / "free", tiny_data_home)
     assert free[0] == 0, free[1]
     Image.fromarray(np.zeros((9000, 9000, 3), np.uint8)).save(source / "m.png", compress_level=1)
     script = 'ulimit -d 900000 && exec "$0" -m dinplug "$@"'
@@ -305,7 +290,7 @@ def test_under_a_limit_on_memory_a_photo_that_does_not_fit_costs_itself(
         text=True,
         cwd=ROOT,
         timeout=300,
-        env={**os.environ, "DINPLUG_DATA_HOME": str(data_home)},
+        env={**os.environ, "DINPLUG_DATA_HOME": str(tiny_data_home)},
     )
     assert done.returncode == 1, done.stdout + done.stderr
     assert "2 restored, 0 skipped, 1 failed" in done.stdout

@@ -18,7 +18,6 @@ import pytest
 from PIL import Image
 
 from dinplug.batch.journal import JOURNAL_NAME
-from tests.tiny_models import write_tiny_models
 
 pytestmark = [
     pytest.mark.slow,
@@ -57,7 +56,7 @@ class Measured:
     lasted: float
 
 
-def measured(*arguments: str | Path, data_home: Path) -> Measured:
+def measured(*arguments: str | Path, tiny_data_home: Path) -> Measured:
     """Run `dinplug batch`, and look at it after every tenth photo."""
     command = [sys.executable, "-m", "dinplug", "batch", "--model", "tiny-derain", "--json"]
     samples, seconds, read, written = [], [], 0, 0
@@ -67,7 +66,7 @@ def measured(*arguments: str | Path, data_home: Path) -> Measured:
         stdout=subprocess.PIPE,
         text=True,
         cwd=ROOT,
-        env={**os.environ, "DINPLUG_DATA_HOME": str(data_home)},
+        env={**os.environ, "DINPLUG_DATA_HOME": str(tiny_data_home)},
     ) as run:
         process = psutil.Process(run.pid)
         assert run.stdout is not None
@@ -94,13 +93,6 @@ def size_of(folder: Path) -> int:
 
 
 @pytest.fixture(scope="module")
-def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data-home")
-    write_tiny_models(folder)
-    return folder
-
-
-@pytest.fixture(scope="module")
 def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """2,000 photos, no two alike, in ten folders."""
     folder = tmp_path_factory.mktemp("photos")
@@ -114,14 +106,14 @@ def photos(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 
 @pytest.mark.parametrize("kind", ["alone", "report", "jobs"])
-def test_2000_photos(kind: str, photos: Path, data_home: Path, tmp_path: Path) -> None:
+def test_2000_photos(kind: str, photos: Path, tiny_data_home: Path, tmp_path: Path) -> None:
     out = tmp_path / "out"
     more = {
         "alone": (),
         "report": ("--report", tmp_path / "report.html"),
         "jobs": ("--jobs", "2"),
     }[kind]
-    first = measured(photos, "--out", out, *more, data_home=data_home)
+    first = measured(photos, "--out", out, *more, tiny_data_home=tiny_data_home)
     assert len(first.seconds) == PHOTOS
     warm = [sample for sample in first.samples if sample.done >= WARM]
     slope = np.polyfit([s.done for s in warm], [s.memory for s in warm], 1)[0]
@@ -145,7 +137,7 @@ def test_2000_photos(kind: str, photos: Path, data_home: Path, tmp_path: Path) -
     # A journal or a report written anew for each photo would come to gigabytes.
     assert first.written < 3 * size_of(tmp_path)
 
-    again = measured(photos, "--out", out, *more, data_home=data_home)
+    again = measured(photos, "--out", out, *more, tiny_data_home=tiny_data_home)
     assert again.seconds == []
     assert first.read - again.read > size_of(photos)
     sys.stdout.write(f"again: read {again.read >> 20} MiB, {again.lasted:.0f} s\n")

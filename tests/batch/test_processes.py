@@ -12,16 +12,8 @@ from dinplug.batch.processes import share
 from dinplug.batch.wishes import Wishes
 from tests.batch.forked_runs import ForkedRuns, forked_runs
 from tests.batch.test_faults import COMMAND, contents, photos
-from tests.tiny_models import write_tiny_models
 
 pytestmark = pytest.mark.skipif(os.name != "posix", reason="kills of Unix")
-
-
-@pytest.fixture(scope="module")
-def data_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("data-home")
-    write_tiny_models(folder)
-    return folder
 
 
 @pytest.fixture(scope="module")
@@ -32,11 +24,11 @@ def temporary(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 @pytest.fixture(scope="module")
 def runs(
-    tmp_path_factory: pytest.TempPathFactory, data_home: Path, temporary: Path
+    tmp_path_factory: pytest.TempPathFactory, tiny_data_home: Path, temporary: Path
 ) -> Iterator[ForkedRuns]:
     with pytest.MonkeyPatch.context() as patch:
         patch.setenv("TMPDIR", str(temporary))
-        with forked_runs(tmp_path_factory.mktemp("said"), data_home) as server:
+        with forked_runs(tmp_path_factory.mktemp("said"), tiny_data_home) as server:
             yield server
 
 

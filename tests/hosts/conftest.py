@@ -46,10 +46,8 @@ def start_client(tiny_models: Path, tmp_path: Path) -> Iterator[StartClient]:
 
 
 @pytest.fixture(scope="module")
-def warm_client(
-    _tiny_data_home: Path, tmp_path_factory: pytest.TempPathFactory
-) -> Iterator[Client]:
+def warm_client(tiny_data_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Client]:
     """A client whose worker serves all tests of a module: torch is loaded once."""
     parent = tmp_path_factory.mktemp("pixels")
-    with Client(worker_launch(_tiny_data_home), "test", "0.1.0", parent=str(parent)) as client:
+    with Client(worker_launch(tiny_data_home), "test", "0.1.0", parent=str(parent)) as client:
         yield client
