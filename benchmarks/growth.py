@@ -87,10 +87,10 @@ def halo_work(model: str, plan: ExecutionPlan) -> float:
     """Pixels that stages compute, over pixels that they write."""
     seen = written = 0
     stages = NetworkRunner(network_of(model), RunOptions()).graph.stages
-    for stage, side in zip(stages, plan.tile_sides, strict=True):
+    for stage, size in zip(stages, plan.tiles, strict=True):
         height, width = stage.grid.size(plan.height), stage.grid.size(plan.width)
         written += height * width
-        for rows, columns in tiles(height, width, side):
+        for rows, columns in tiles(height, width, *size):
             seen += rows.widened(stage.halo).size * columns.widened(stage.halo).size
     return seen / written
 
@@ -123,7 +123,7 @@ def tile_rows(model: str) -> Iterator[str]:
     for side in (0, *TILES):
         plan, cost = plan_of(model, 1 / 3, side), cost_of(model, 1 / 3, side)
         first = first or cost["cpu"]
-        name = f"{side}" if side else f"chosen: {min(plan.tile_sides)} to {max(plan.tile_sides)}"
+        name = f"{side}" if side else "chosen"
         work, peak = halo_work(model, plan), readable_size(int(cost["peak"]))
         yield f"| {name} | {work:.2f} | {cost['cpu'] / first:.2f} | {peak} |"
 

@@ -39,7 +39,10 @@ class SeamScore:
 
 @dataclass(frozen=True)
 class TileBorders:
-    """Rows and columns of a result before which a tile of any stage begins."""
+    """Rows and columns of a result before which a tile begins, of any stage that needs context.
+
+    A stage without any makes a pixel of that pixel alone, wherever its tiles begin.
+    """
 
     rows: tuple[int, ...]
     columns: tuple[int, ...]
@@ -50,6 +53,8 @@ class TileBorders:
         rows: set[int] = set()
         columns: set[int] = set()
         for stage, (high, wide) in zip(graph.stages, plan.tiles, strict=True):
+            if stage.is_pointwise:
+                continue
             for found, length, side in ((rows, plan.height, high), (columns, plan.width, wide)):
                 own = stage.grid.size(length)
                 found |= {span.start * scale * length // own for span in cut(own, side)}

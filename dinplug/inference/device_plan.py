@@ -11,11 +11,14 @@ from dinplug.inference.plan import (
     FLOAT,
     Place,
     Slot,
+    TileSize,
     assign_slots,
+    count_tiles,
     memory_at,
     readable_size,
     spill,
     values_per_pixel,
+    window_pixels,
 )
 from dinplug.inference.precision import TypedGraph
 from dinplug.networks.stages import Stage
@@ -33,9 +36,6 @@ OPERATOR_SHARE = 2.0
 """What operators take beside their inputs and outputs, and freed blocks kept. Not measured yet."""
 ENDS = 2
 """Image and output are the last two slots."""
-
-TileSize = tuple[int, int]
-"""Rows and columns."""
 
 
 @dataclass(frozen=True)
@@ -137,8 +137,8 @@ def plan_device_run(
         budgets = [max_memory - pixels] * stages
         slots = spill(slots[:-ENDS], budgets) + slots[-ENDS:]
     counts = tuple(
-        -(-stage.grid.size(height) // rows) * -(-stage.grid.size(width) // columns)
-        for stage, (rows, columns) in zip(typed.full.stages, sizes, strict=True)
+        count_tiles(stage, height, width, size)
+        for stage, size in zip(typed.full.stages, sizes, strict=True)
     )
     words = typed.described()
     return DevicePlan(height, width, words, sizes, counts, slots, slot_of, fixed_bytes, pixels)
@@ -218,10 +218,7 @@ def workspace(typed: TypedGraph, index: int, height: int, width: int, tile: Tile
     moved = sum(values_per_pixel(m, stage.grid) for m in ends)
     inner = typed.input_type(index)
     wide = FLOAT if inner is None else inner.itemsize
-    window = math.prod(
-        min(side + 2 * stage.halo, stage.grid.size(whole))
-        for side, whole in zip(tile, (height, width), strict=True)
-    )
+    window = window_pixels(stage, height, width, tile)
     return int(OPERATOR_SHARE * (stage.workspace + moved)) * window * wide
 
 

@@ -21,7 +21,7 @@ from dinplug.errors import Interrupted, SetupError
 from dinplug.inference.allocator import give_freed_memory_back
 from dinplug.inference.moments import TileMoments
 from dinplug.inference.out_of_memory import is_out_of_memory
-from dinplug.inference.plan import SMALLEST_TILE, ExecutionPlan, Slot
+from dinplug.inference.plan import SMALLEST_TILE, ExecutionPlan, Slot, TileSize
 from dinplug.inference.store import MemoryMap, ScratchMap, StoredMap
 from dinplug.inference.tiling import halves, inside, tiles
 from dinplug.networks.stages import (
@@ -88,7 +88,7 @@ class TiledRun:
             with single_threaded_operators():
                 for index, stage in enumerate(self.graph.stages):
                     self._allocate(stage)
-                    self._run_stage(stage, self.plan.tile_sides[index])
+                    self._run_stage(stage, self.plan.tiles[index])
                     for name in [n for n in self.maps if last.get(n) == index]:
                         del self.maps[name]
                     for number in [n for n in self.storage if self.plan.slots[n].last <= index]:
@@ -118,12 +118,12 @@ class TiledRun:
                 return scratch_instead(slot)
         return ScratchMap(*size)
 
-    def _run_stage(self, stage: Stage, side: int) -> None:
+    def _run_stage(self, stage: Stage, size: TileSize) -> None:
         with torch.inference_mode():
             attention = prepare_attention(stage, self.statistics)
         height = stage.grid.size(self.plan.height)
         width = stage.grid.size(self.plan.width)
-        pending = list(tiles(height, width, side))
+        pending = list(tiles(height, width, *size))
         moments: Moments = {}
         while pending := self._run_tiles(stage, attention, pending, moments):
             pending = self._make_room(stage, pending)

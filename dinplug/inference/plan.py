@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
 from typing import Literal
@@ -11,6 +12,8 @@ from dinplug.networks.stages import FeatureMap, Grid, Read, Stage, StageGraph
 
 Place = Literal["device", "memory", "scratch"]
 """Where a map is kept; on a CPU, memory is the device's."""
+TileSize = tuple[int, int]
+"""Rows and columns of a stage's tiles, on its grid."""
 
 FLOAT = 4
 TARGET_WORKSPACE, LARGEST_WORKSPACE = 64 << 20, 128 << 20
@@ -19,6 +22,9 @@ MANY_TILES = 12
 """Tiles that are enough to keep cores busy; not the cores there are, so that all round alike."""
 OPERATOR_SHARE = 3.0
 """Measured: what convolutions take beside their inputs and outputs, and freed blocks kept."""
+STRIP_PIXELS = 8192
+"""Measured: rows of full width with about so many pixels stay in a processor's caches, and are
+whole runs of memory that operators need not copy."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
 
@@ -48,24 +54,19 @@ class Slot:
 class ExecutionPlan:
     """How a graph runs over an image of `height` x `width` (padded) pixels.
 
-    `tile_sides` and `tile_counts` are per stage, on its grid; `slots[slot_of[name]]` is where a map
+    `tiles` and `tile_counts` are per stage, on its grid; `slots[slot_of[name]]` is where a map
     lives; `fixed_bytes` is what each stage needs in memory besides maps: pixels and workspace.
     `str()` describes the plan for a person.
     """
 
     height: int
     width: int
-    tile_sides: tuple[int, ...]
+    tiles: tuple[TileSize, ...]
     tile_counts: tuple[int, ...]
     slots: tuple[Slot, ...]
     slot_of: dict[str, int]
     workers: int
     fixed_bytes: tuple[int, ...]
-
-    @property
-    def tiles(self) -> tuple[tuple[int, int], ...]:
-        """Rows and columns of each stage's tiles."""
-        return tuple((side, side) for side in self.tile_sides)
 
     @property
     def scratch_bytes(self) -> int:
@@ -75,7 +76,7 @@ class ExecutionPlan:
     @property
     def map_bytes(self) -> int:
         """Most memory that feature maps take at once."""
-        return max(memory_at(self.slots, stage) for stage in range(len(self.tile_sides)))
+        return max(memory_at(self.slots, stage) for stage in range(len(self.tiles)))
 
     @property
     def peak_bytes(self) -> int:
@@ -85,13 +86,13 @@ class ExecutionPlan:
         )
 
     def __str__(self) -> str:
-        sides = sorted(set(self.tile_sides))
-        side = f"{sides[0]}" if len(sides) == 1 else f"{sides[0]} to {sides[-1]}"
+        rows = sorted({rows for rows, _ in self.tiles})
+        heights = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"
         scratch = (
             f", {readable_size(self.scratch_bytes)} scratch file" if self.scratch_bytes else ""
         )
         return (
-            f"{len(self.tile_sides)} stages, {sum(self.tile_counts)} tiles of side {side}, "
+            f"{len(self.tiles)} stages, {sum(self.tile_counts)} tiles of {heights} rows, "
             f"feature maps {readable_size(self.map_bytes)} in memory{scratch}, "
             f"predicted peak {readable_size(self.peak_bytes)}"
         )
@@ -126,15 +127,18 @@ def plan_execution(
     slots, slot_of = assign_slots(graph, height, width)
     limit = LARGEST_TILE
     while True:
-        sides = tuple(stage_tile(stage, height, width, tile, limit) for stage in graph.stages)
-        counts = tuple(tile_counts(graph, height, width, sides))
+        tiles = tuple(stage_tile(stage, height, width, tile, limit) for stage in graph.stages)
+        counts = tuple(
+            count_tiles(stage, height, width, size)
+            for stage, size in zip(graph.stages, tiles, strict=True)
+        )
         fixed = tuple(
             pixel_bytes + workers * workspace + output_bytes(stage, height, width)
             for stage, workspace in zip(
-                graph.stages, workspaces(graph, height, width, sides), strict=True
+                graph.stages, workspaces(graph, height, width, tiles), strict=True
             )
         )
-        plan = ExecutionPlan(height, width, sides, counts, slots, slot_of, workers, fixed)
+        plan = ExecutionPlan(height, width, tiles, counts, slots, slot_of, workers, fixed)
         if max_memory is None:
             return plan
         if max(fixed) <= max_memory:
@@ -189,53 +193,56 @@ def assign_slots(
     return tuple(slots), slot_of
 
 
-def stage_tile(stage: Stage, height: int, width: int, tile: int | None, limit: int) -> int:
-    """The tile side of a stage on its own grid: as asked, or at most `limit` with a good fit."""
+def stage_tile(stage: Stage, height: int, width: int, tile: int | None, limit: int) -> TileSize:
+    """A stage's tiles on its own grid: squares as asked, strips without context, or good squares.
+
+    `limit` is the largest side of squares, and bounds the pixels of strips alike.
+    """
     if tile is not None:
-        return max(1, tile * stage.grid.size(height) // height)
+        side = max(1, tile * stage.grid.size(height) // height)
+        return side, side
+    if stage.is_pointwise:
+        columns = stage.grid.size(width)
+        return max(1, min(STRIP_PIXELS, limit * limit) // columns), columns
     side = limit
     while side > SMALLEST_TILE:
-        is_many = count_tiles(stage, height, width, side) >= MANY_TILES
+        is_many = count_tiles(stage, height, width, (side, side)) >= MANY_TILES
         most = LARGEST_WORKSPACE if is_many else TARGET_WORKSPACE
         if stage.workspace * (side + 2 * stage.halo) ** 2 * FLOAT <= most:
             break
         side //= 2
-    return side
+    return side, side
 
 
-def tile_counts(
-    graph: StageGraph, height: int, width: int, sides: tuple[int, ...]
+def count_tiles(stage: Stage, height: int, width: int, size: TileSize) -> int:
+    """How many tiles of a size a stage has."""
+    rows, columns = size
+    return -(-stage.grid.size(height) // rows) * -(-stage.grid.size(width) // columns)
+
+
+def workspaces(
+    graph: StageGraph, height: int, width: int, tiles: tuple[TileSize, ...]
 ) -> Iterator[int]:
-    """How many tiles each stage has."""
-    for stage, side in zip(graph.stages, sides, strict=True):
-        yield count_tiles(stage, height, width, side)
-
-
-def count_tiles(stage: Stage, height: int, width: int, side: int) -> int:
-    """How many tiles of a side a stage has."""
-    return -(-stage.grid.size(height) // side) * -(-stage.grid.size(width) // side)
-
-
-def workspaces(graph: StageGraph, height: int, width: int, sides: tuple[int, ...]) -> Iterator[int]:
     """Bytes one tile of each stage takes: inputs, outputs and what lies between."""
     maps = graph.maps
-    for stage, side in zip(graph.stages, sides, strict=True):
+    for stage, size in zip(graph.stages, tiles, strict=True):
         ends = [maps[read.name] for read in stage.reads] + list(stage.writes)
         values = stage.workspace + sum(values_per_pixel(m, stage.grid) for m in ends)
-        yield int(OPERATOR_SHARE * window_bytes(stage, values, height, width, side))
+        pixels = window_pixels(stage, height, width, size)
+        yield int(OPERATOR_SHARE * values * pixels * FLOAT)
+
+
+def window_pixels(stage: Stage, height: int, width: int, size: TileSize) -> int:
+    """Pixels of a tile and its halo, cut off at the borders."""
+    return math.prod(
+        min(side + 2 * stage.halo, stage.grid.size(length))
+        for side, length in zip(size, (height, width), strict=True)
+    )
 
 
 def values_per_pixel(feature_map: FeatureMap, grid: Grid) -> int:
     """Values of a map that lie under one pixel of `grid`."""
     return feature_map.channels * grid.step_to(feature_map.grid) ** 2
-
-
-def window_bytes(stage: Stage, values: int, height: int, width: int, side: int) -> int:
-    """Bytes of `values` floats per pixel over a tile and its halo, cut off at the borders."""
-    rows, columns = (
-        min(side + 2 * stage.halo, stage.grid.size(length)) for length in (height, width)
-    )
-    return values * rows * columns * FLOAT
 
 
 def memory_at(slots: tuple[Slot, ...], stage: int, place: Place = "memory") -> int:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from fractions import Fraction
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
@@ -65,6 +66,8 @@ POOLED_GRID = PooledGrid()
 @dataclass(frozen=True)
 class PooledRead(Read):
     """Read the picture under a window of the pooled grid."""
+
+    overlaps: ClassVar[bool] = True
 
     def span(self, window: Span, step: int, length: int) -> Span:
         """From the first pixel the window's first pixel sees to the last one its last sees."""

@@ -17,7 +17,7 @@ from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from fractions import Fraction
-from typing import Literal
+from typing import ClassVar, Literal
 
 import torch
 from torch import Tensor, nn
@@ -104,8 +104,12 @@ WHOLE = Borders()
 
 @dataclass(frozen=True)
 class Read:
-    """Which part of a map a stage needs to compute a window: by default the same place."""
+    """Which part of a map a stage needs to compute a window: by default the same place.
 
+    `overlaps` says whether neighbouring windows need the same pixels, the stage's halo aside.
+    """
+
+    overlaps: ClassVar[bool] = False
     name: str
 
     def span(self, window: Span, step: int, length: int) -> Span:
@@ -181,6 +185,11 @@ class Stage:
     pool_kind: StatisticsKind = "mean"
     prepare: Callable[..., Tensor] | None = None
     workspace: int = 0
+
+    @property
+    def is_pointwise(self) -> bool:
+        """Whether a tile needs no context, so that tiles of any shape do the same work."""
+        return self.halo == 0 and not any(read.overlaps for read in self.reads)
 
 
 def reads(*names: str) -> tuple[Read, ...]:

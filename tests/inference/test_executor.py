@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 from dinplug.errors import Interrupted
+from dinplug.inference import plan as plan_module
 from dinplug.inference.executor import Progress, TiledRun
 from dinplug.inference.plan import plan_execution
 from dinplug.networks.folding import fold
@@ -26,7 +27,7 @@ def image_for(network: StagedNetwork, height: int, width: int) -> Tensor:
 
 
 def run_tiled(
-    network: StagedNetwork, image: Tensor, tile: int, max_memory: int | None = None
+    network: StagedNetwork, image: Tensor, tile: int | None, max_memory: int | None = None
 ) -> Tensor:
     """The network's output over tiles, on two workers."""
     height, width = image.shape[-2:]
@@ -55,6 +56,19 @@ def test_tiled_equals_whole(name: str, height: int, width: int, tile: int) -> No
     with torch.no_grad():
         whole = network(image)
     assert_same(run_tiled(network, image, tile), whole)
+
+
+@pytest.mark.parametrize("name", NETWORKS)
+def test_tiles_chosen_by_themselves_equal_whole(name: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(plan_module, "STRIP_PIXELS", 100)
+    monkeypatch.setattr(plan_module, "LARGEST_TILE", 16)
+    network = random_network(name)
+    image = image_for(network, 37, 45)
+    plan = plan_execution(network.graph, *image.shape[-2:])
+    assert sum(plan.tile_counts) > len(plan.tiles)  # squares, and strips of stages without context
+    with torch.no_grad():
+        whole = network(image)
+    assert_same(run_tiled(network, image, None), whole)
 
 
 @pytest.mark.parametrize("name", NETWORKS)

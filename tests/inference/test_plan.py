@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from dinplug.errors import UsageError
-from dinplug.inference.plan import ExecutionPlan, plan_execution
+from dinplug.inference.plan import STRIP_PIXELS, ExecutionPlan, plan_execution
 from dinplug.networks.din import DIN, DINSpec
 from dinplug.networks.stages import StageGraph
 from tests.inference.cases import NETWORKS, random_network
@@ -49,11 +49,22 @@ def test_maps_share_a_slot_only_one_after_the_other(name: str) -> None:
 def test_tiles_are_large_where_they_are_many_whoever_works() -> None:
     graph = DIN(DINSpec(branches=2, depth=3, blocks=1, features=48, growth=16)).graph
     sides = {
-        (side, workers): plan_execution(graph, side, side, workers=workers).tile_sides[2]
+        (side, workers): plan_execution(graph, side, side, workers=workers).tiles[2][0]
         for side in (256, 1024)
         for workers in (1, 16)
     }
     assert sides == {(256, 1): 128, (256, 16): 128, (1024, 1): 256, (1024, 16): 256}
+
+
+def test_stages_without_context_run_in_strips() -> None:
+    graph = random_network("aidn-x2").graph
+    plan = plan_execution(graph, 240, 320)
+    by_name = dict(zip((stage.name for stage in graph.stages), plan.tiles, strict=True))
+    assert by_name["block 1"] == (STRIP_PIXELS // 320, 320)
+    assert by_name["distil 1"][0] == by_name["distil 1"][1]  # a halo
+    assert by_name["pool 1"][0] == by_name["pool 1"][1]  # fields that overlap
+    wide = plan_execution(graph, 240, 2 * STRIP_PIXELS)
+    assert (1, 2 * STRIP_PIXELS) in wide.tiles
 
 
 def test_imdn_keeps_four_maps() -> None:
@@ -93,11 +104,11 @@ def test_pixels_of_the_caller_count() -> None:
 def test_an_explicit_tile_is_kept_in_input_pixels() -> None:
     graph, plan = plan_for("din-dehaze", tile=64)
     assert {s.grid.scale for s in graph.stages} == {graph.stages[0].grid.scale}
-    assert set(plan.tile_sides) == {16}
+    assert set(plan.tiles) == {(16, 16)}
 
 
 def test_a_plan_describes_itself() -> None:
     _, plan = plan_for("imdn-x2", tile=64)
-    assert "tiles of side 64" in str(plan)
+    assert "tiles of 64 rows" in str(plan)
     assert "predicted peak" in str(plan)
     assert "scratch" not in str(plan)
