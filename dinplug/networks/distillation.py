@@ -103,7 +103,7 @@ class DistillationNetwork(StagedNetwork):
         """Fused blocks and H to the output."""
 
         def run(x: StageInput) -> tuple[Tensor, ...]:
-            fused, head = x.maps
+            fused, head = (ops.in_planes(read) for read in x.maps)
             if self.collects:
                 fused = ops.activate(fused, self.fusion_slope)
             return (self.upsampler(self.smooth(fused, head)),)
