@@ -181,11 +181,17 @@ class AIDN(DistillationNetwork):
         yield self.tail_stage(self.spec.blocks)
 
     def _distil_stage(self, number: int, block: AIDB | RFDB) -> Stage:
+        reduced = FeatureMap(f"R{number}", block.esa.width)
+
+        def run(x: StageInput) -> tuple[Tensor, ...]:
+            distilled = block.distil(x.maps[0])
+            return distilled, block.esa.reduce(distilled)
+
         return Stage(
             f"distil {number}",
             reads(self.block_input(number)),
-            (self.feature_map(f"D{number}"),),
-            lambda x: (block.distil(x.maps[0]),),
+            (self.feature_map(f"D{number}"), reduced),
+            run,
             block.halo(),
             workspace=4 * self.features,
         )
@@ -194,12 +200,12 @@ class AIDN(DistillationNetwork):
         pooled, mask = (FeatureMap(f"{n}{number}", esa.width, POOLED_GRID) for n in ("P", "M"))
         yield Stage(
             f"pool {number}",
-            (PooledRead(f"D{number}"),),
+            (PooledRead(f"R{number}"),),
             (pooled,),
             lambda x: (esa.pool(x.maps[0]),),
             grid=POOLED_GRID,
             # Fields of neighbouring tiles overlap: as if the inputs were there twice.
-            workspace=(self.features + 2 * esa.width) * STRIDE**2,
+            workspace=3 * esa.width * STRIDE**2,
         )
         yield Stage(
             f"mask {number}",
@@ -216,13 +222,13 @@ class AIDN(DistillationNetwork):
         before, writes = self.sums(number, last)
 
         def run(x: StageInput) -> tuple[Tensor, ...]:
-            distilled, mask, *total = x.maps
-            output = esa.gate(distilled, mask, x.rows, x.columns)
+            distilled, reduced, mask, *total = x.maps
+            output = esa.gate(distilled, reduced, mask, x.rows, x.columns)
             return self.finish(number, last, output, total[0] if total else None)
 
         return Stage(
             f"block {number}",
-            (Read(f"D{number}"), ResampledRead(f"M{number}"), *reads(*before)),
+            (*reads(f"D{number}", f"R{number}"), ResampledRead(f"M{number}"), *reads(*before)),
             writes,
             run,
             workspace=2 * self.features + 3 * esa.width,

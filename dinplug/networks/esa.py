@@ -136,13 +136,15 @@ class ESA(nn.Module):
         self.expand = Conv(width, features, 1)
 
     def pool(self, x: Tensor) -> Tensor:
-        """Bring (N, C, H, W) to (N, C // 4, ...) on the pooled grid."""
+        """Bring what `reduce` made, (N, C // 4, H, W), to the pooled grid."""
         _, (kernel, stride) = POOLINGS
-        return F.max_pool2d(self.stride(self.reduce(x)), kernel, stride)
+        return F.max_pool2d(self.stride(x), kernel, stride)
 
-    def gate(self, x: Tensor, coarse: Tensor, rows: Span, columns: Span) -> Tensor:
-        """`x` times the attention, where x covers the window `rows` x `columns`."""
+    def gate(
+        self, x: Tensor, reduced: Tensor, coarse: Tensor, rows: Span, columns: Span
+    ) -> Tensor:
+        """`x` times the attention, where x and `reduced` cover the window `rows` x `columns`."""
         wide = resample_side(coarse, 3, columns, pooled_size(columns.length))
         wide = resample_side(wide, 2, rows, pooled_size(rows.length))
-        attention: Tensor = self.expand(self.shortcut(self.reduce(x), wide))
+        attention: Tensor = self.expand(self.shortcut(reduced, wide))
         return x * torch.sigmoid(attention)

@@ -25,7 +25,7 @@ def test_the_field_follows_from_the_layers() -> None:
 @pytest.mark.parametrize("side", SIDES)
 def test_size_is_that_of_the_layers(side: int) -> None:
     with torch.no_grad():
-        pooled = ESA(8).pool(torch.rand(1, 8, side, 15))
+        pooled = ESA(8).pool(torch.rand(1, 2, side, 15))
     assert pooled.shape[-2:] == (POOLED_GRID.size(side), 1)
 
 
@@ -39,7 +39,7 @@ def test_steps_to_and_from_other_grids() -> None:
 @pytest.mark.parametrize("side", SIDES)
 def test_pooling_a_window_reads_what_it_needs(side: int) -> None:
     torch.manual_seed(0)
-    esa, image = ESA(8), torch.rand(1, 8, 15, side)
+    esa, image = ESA(8), torch.rand(1, 2, 15, side)
     coarse = POOLED_GRID.size(side)
     with torch.no_grad():
         whole = esa.pool(image)
