@@ -134,7 +134,8 @@ def task_tables(
         for bench_set, folder in sets_at_hand(task, bench, set5):
             started = time.perf_counter()
             samples = read_samples(bench_set, folder, scale, limit)
-            yield from set_table(bench_set, score_input(task, scale, samples), ways)
+            given = score_input(task, scale, samples, bench_set.displaced)
+            yield from set_table(bench_set, given, ways)
             spent = time.perf_counter() - started
             click.echo(f"{task} x{scale} {bench_set.name}: {spent:.0f} s", err=True)
     if task is not Task.SR:

@@ -3,14 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from statistics import fmean
 from typing import Any
 
 from dinplug.checkpoints import LoadedModel
 from dinplug.evaluation.evaluate import restorer_8bit, score_as
-from dinplug.evaluation.metrics import Score, U8Image, psnr
+from dinplug.evaluation.metrics import Score, U8Image, psnr, register
 from dinplug.evaluation.resize import resize_bicubic_8bit
 from dinplug.evaluation.sets import Sample, read_clean, read_samples, sets_at_hand
 from dinplug.specs import Task
@@ -66,12 +66,16 @@ class CleanResult:
 
 @dataclass(frozen=True)
 class ScoredInput:
-    """A set's pictures with the scores of what is given to restore (enlarged by bicubic)."""
+    """A set's pictures with the scores of what is given to restore (enlarged by bicubic).
+
+    `displaced` is the set's: how far a picture is moved, at most, to lie on the clean one.
+    """
 
     task: Task
     scale: int
     samples: tuple[Sample, ...]
     scores: tuple[Score, ...]
+    displaced: int = 0
 
     @property
     def border(self) -> int:
@@ -84,22 +88,19 @@ class ScoredInput:
         return _mean(self.scores)
 
 
-def score_input(task: Task, scale: int, samples: Sequence[Sample]) -> ScoredInput:
+def score_input(
+    task: Task, scale: int, samples: Sequence[Sample], displaced: int = 0
+) -> ScoredInput:
     """Score pictures as they are given; ValueError for pictures below 11 pixels a side."""
-    border = scale if task is Task.SR else 0
-    scores = (
-        score_as(task, resize_bicubic_8bit(one.degraded, *one.clean.shape[:2]), one.clean, border)
-        for one in samples
-    )
-    return ScoredInput(task, scale, tuple(samples), tuple(scores))
+    unscored = ScoredInput(task, scale, tuple(samples), (), displaced)
+    enlarged = (resize_bicubic_8bit(one.degraded, *one.clean.shape[:2]) for one in samples)
+    scores = (_score(unscored, *pair) for pair in zip(enlarged, samples, strict=True))
+    return replace(unscored, scores=tuple(scores))
 
 
 def score_method(given: ScoredInput, restore: Restore) -> SetResult:
     """Restore every picture of a set and score it."""
-    after = [
-        score_as(given.task, restore(one.degraded), one.clean, given.border)
-        for one in given.samples
-    ]
+    after = [_score(given, restore(one.degraded), one) for one in given.samples]
     gains = [two.psnr - one.psnr for one, two in zip(given.scores, after, strict=True)]
     worst = gains.index(min(gains))
     return SetResult(len(after), given.mean, _mean(after), gains[worst], given.samples[worst].name)
@@ -125,7 +126,7 @@ def score_sets(
     results = {}
     for bench_set, folder in sets_at_hand(model.task, bench, set5):
         samples = read_samples(bench_set, folder, model.scale, limit)
-        given = score_input(model.task, model.scale, samples)
+        given = score_input(model.task, model.scale, samples, bench_set.displaced)
         results[bench_set.name] = score_method(given, restore)
     return results
 
@@ -148,6 +149,14 @@ def score_untouched(pictures: Sequence[tuple[str, U8Image]], restore: Restore) -
     values = [psnr(restore(picture), picture) for _, picture in pictures]
     worst = values.index(min(values))
     return CleanResult(len(values), fmean(values), values[worst], pictures[worst][0])
+
+
+def _score(given: ScoredInput, picture: U8Image, sample: Sample) -> Score:
+    """The score of a picture by its set's rules."""
+    clean = sample.clean
+    if given.displaced:
+        picture, clean = register(picture, clean, given.displaced)
+    return score_as(given.task, picture, clean, given.border)
 
 
 def _mean(scores: Sequence[Score]) -> Score:

@@ -100,6 +100,25 @@ def score_rgb(restored: U8Image, truth: U8Image, border: int) -> Score:
     return Score(psnr(one, other), float(np.mean(similarities)))
 
 
+def register(picture: U8Image, truth: U8Image, reach: int) -> tuple[U8Image, U8Image]:
+    """Cut two (H, W, 3) pictures so that they lie on each other, as well as whole pixels allow.
+
+    Of all shifts of at most `reach` pixels down or up and right or left, the one with the least
+    squared error; both lose `reach` pixels a side, of which they need more than twice as many.
+    A blur says nothing of where its kernel's origin was, so that a restored picture may lie beside
+    the truth: A. Levin et al., "Understanding and Evaluating Blind Deconvolution Algorithms",
+    CVPR 2009, compare "up to a shift" for that reason.
+    """
+    _require_same_shape(picture, truth)
+    inner = _without_border(truth, reach)
+    height, width = inner.shape[:2]
+    shifts = range(2 * reach + 1)
+    shifted = (
+        picture[top : top + height, left : left + width] for top in shifts for left in shifts
+    )
+    return max(shifted, key=lambda part: psnr(part, inner)), inner
+
+
 def _without_border(picture: npt.NDArray[Samples], border: int) -> npt.NDArray[Samples]:
     return picture[border : picture.shape[0] - border, border : picture.shape[1] - border]
 

@@ -8,7 +8,7 @@ either side.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from dinplug.errors import ReadError, UsageError
@@ -24,6 +24,8 @@ class BenchSet:
 
     `folder` is where it lies below the benchmark folder, `clean` and `degraded` are its folders
     of either side: without `degraded`, pictures hold both sides (`is_split`) or are reduced.
+    `displaced` says how many pixels a side may lie beside the other: pictures are registered
+    before they are scored.
     """
 
     name: str
@@ -33,6 +35,7 @@ class BenchSet:
     clean: str = ""
     degraded: str = ""
     is_split: bool = False
+    displaced: int = 0
 
 
 @dataclass(frozen=True)
@@ -47,6 +50,9 @@ class Sample:
 SET5 = BenchSet("set5", Task.SR, "Set5", "", clean="HR")
 """Set5 may lie elsewhere: its folder is named by itself."""
 
+LEVIN = BenchSet("levin", Task.DEBLUR, "Levin (2 photos, 8 kernels)", "blur/levin", "sharp", "blur")
+"""Its kernels were measured where they lay: pictures are blurred and moved by up to 4 pixels."""
+
 BENCH_SETS = (
     BenchSet("set14", Task.SR, "Set14", "sr/set14"),
     BenchSet("kodak24", Task.SR, "Kodak (8 of 24)", "sr/kodak24"),
@@ -58,7 +64,8 @@ BENCH_SETS = (
     BenchSet("revide", Task.DEHAZE, "REVIDE (one pair)", "haze/revide", "gt", "hazy"),
     BenchSet("gopro", Task.DEBLUR, "GoPro style", "blur/gopro", "sharp", "blur"),
     BenchSet("reds", Task.DEBLUR, "REDS (one pair)", "blur/reds", "sharp", "blur"),
-    BenchSet("levin", Task.DEBLUR, "Levin (2 photos, 8 kernels)", "blur/levin", "sharp", "blur"),
+    LEVIN,
+    replace(LEVIN, name="levin-registered", title=f"{LEVIN.title}, registered", displaced=5),
 )
 CLEAN_PHOTOS = next(one for one in BENCH_SETS if one.name == "cc0")
 """Photos that nothing is wrong with: every restoration has to leave them alone."""
@@ -102,6 +109,8 @@ def read_clean(task: Task, bench: Path, limit: int | None = None) -> list[tuple[
     """
     pictures = []
     for bench_set, folder in [*sets_at_hand(task, bench), (CLEAN_PHOTOS, _clean_photos(bench))]:
+        if bench_set.displaced:
+            continue  # the same pictures as of the set that is not registered
         pairs = find_pairs(folder / bench_set.clean, None, 1)[:limit]
         for pair in pairs:
             picture = _split(pair).clean if bench_set.is_split else read_rgb8(pair.clean)

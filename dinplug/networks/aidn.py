@@ -20,7 +20,7 @@ from dinplug import ops
 from dinplug.networks.distillation import DistillationNetwork
 from dinplug.networks.esa import ESA, FIELD, POOLED_GRID, STRIDE, PooledRead, ResampledRead
 from dinplug.networks.layers import Conv
-from dinplug.networks.stages import FeatureMap, Read, Stage, StageInput, halo_of, reach, reads
+from dinplug.networks.stages import FeatureMap, Stage, StageInput, halo_of, reach, reads
 
 SLOPE = 0.05
 Distilled = Literal["multiplexed", "collected", "none"]

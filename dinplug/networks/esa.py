@@ -140,9 +140,7 @@ class ESA(nn.Module):
         _, (kernel, stride) = POOLINGS
         return F.max_pool2d(self.stride(x), kernel, stride)
 
-    def gate(
-        self, x: Tensor, reduced: Tensor, coarse: Tensor, rows: Span, columns: Span
-    ) -> Tensor:
+    def gate(self, x: Tensor, reduced: Tensor, coarse: Tensor, rows: Span, columns: Span) -> Tensor:
         """`x` times the attention, where x and `reduced` cover the window `rows` x `columns`."""
         wide = resample_side(coarse, 3, columns, pooled_size(columns.length))
         wide = resample_side(wide, 2, rows, pooled_size(rows.length))

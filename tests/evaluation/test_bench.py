@@ -85,6 +85,29 @@ def test_means_and_the_worst_gain() -> None:
     assert result.as_json()["worst_picture"] == "b"
 
 
+def test_displaced_pictures_are_registered_each_by_itself() -> None:
+    clean = np.random.default_rng(0).integers(0, 256, (40, 44, 3), dtype=np.uint8)
+    given = score_input(Task.DEBLUR, 1, [Sample("a", np.roll(clean, (2, -3), (0, 1)), clean)], 3)
+    assert given.mean.psnr == np.inf
+    plain = score_input(Task.DEBLUR, 1, given.samples)
+    assert plain.mean.psnr < 10
+    back = score_method(given, lambda degraded: np.roll(degraded, (-2, 3), (0, 1)))
+    assert back.restored.psnr == np.inf
+    too_far = score_method(given, lambda degraded: np.roll(degraded, (2, 0), (0, 1)))
+    assert too_far.restored.psnr < 10
+
+
+def test_a_registered_set_adds_no_clean_photos(bench: Path) -> None:
+    picture(bench / "blur/levin/sharp/im1.png", 40, 30, 9)
+    picture(bench / "blur/levin/blur/im1_kernel1_img.png", 40, 30, 9)
+    assert [one.name for one, _ in sets_at_hand(Task.DEBLUR, bench)] == [
+        "levin",
+        "levin-registered",
+    ]
+    names = [name for name, _ in read_clean(Task.DEBLUR, bench)]
+    assert names == ["levin/im1", "cc0/city"]
+
+
 def test_super_resolution_is_held_against_bicubic(bench: Path) -> None:
     cc0 = next(one for one in BENCH_SETS if one.name == "cc0")
     given = score_input(Task.SR, 2, read_samples(cc0, bench / "sr/cc0", 2))

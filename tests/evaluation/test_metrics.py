@@ -5,7 +5,7 @@ import math
 import numpy as np
 import pytest
 
-from dinplug.evaluation.metrics import luma, psnr, score_luma, score_rgb, ssim, to_uint8
+from dinplug.evaluation.metrics import luma, psnr, register, score_luma, score_rgb, ssim, to_uint8
 
 
 def picture(seed: int, height: int = 24, width: int = 31) -> np.ndarray:
@@ -84,3 +84,11 @@ def test_different_shapes_are_refused() -> None:
 def test_to_uint8_clamps_and_rounds_half_up() -> None:
     values = np.array([-0.1, 0.0, 0.5 / 255, 0.49 / 255, 2.5 / 255, 1.0, 1.7])
     assert to_uint8(values).tolist() == [0, 0, 1, 0, 3, 255, 255]
+
+
+@pytest.mark.parametrize("shift", [(0, 0), (3, -2), (-3, 3)])
+def test_registered_pictures_lie_on_each_other(shift: tuple[int, int]) -> None:
+    truth = np.random.default_rng(1).integers(0, 256, (21, 30, 3), dtype=np.uint8)
+    moved, inner = register(np.roll(truth, shift, (0, 1)), truth, 3)
+    np.testing.assert_array_equal(moved, inner)
+    np.testing.assert_array_equal(inner, truth[3:-3, 3:-3])
