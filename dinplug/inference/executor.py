@@ -42,7 +42,7 @@ Moments = dict[tuple[int, int], dict[str, TileMoments]]
 
 @dataclass(frozen=True)
 class Progress:
-    """How far a run is: tiles `done` of `total`, now in `stage`."""
+    """How far a run is: `done` of `total` steps, which need not be equally long, now in `stage`."""
 
     stage: str
     done: int
@@ -72,7 +72,11 @@ class TiledRun:
         self.statistics: dict[str, Statistics] = {}
         self.pooled = graph.pooled()
         self.storage: dict[int, MemoryMap] = {}
-        self.done, self.total = 0, sum(plan.tile_counts)
+        self.done = 0
+        # In pixels: a strip is not much beside a square with context.
+        self.total = sum(
+            stage.grid.size(plan.height) * stage.grid.size(plan.width) for stage in graph.stages
+        )
         self.lock = threading.Lock()
         self.is_short = False
         self.pool = new_pool(plan.workers)
@@ -166,7 +170,6 @@ class TiledRun:
         least = max(SMALLEST_TILE, stage.halo)
         smaller = [half for tile in pending for half in halves(tile, least)]
         if len(smaller) > len(pending):
-            self.total += len(smaller) - len(pending)
             LOG.info("out of memory in stage %s: tiles are halved", stage.name)
         elif self._move_largest():
             LOG.info("out of memory in stage %s: a map moves to a scratch file", stage.name)
@@ -225,7 +228,7 @@ class TiledRun:
                 raise
             self.is_short = True
             return None
-        self._report(stage)
+        self._report(stage, rows.size * columns.size)
         return moments
 
     def _read(self, stage: Stage, index: int, rows: Span, columns: Span) -> Tensor:
@@ -241,11 +244,11 @@ class TiledRun:
         )
         return window.to(self.device)  # a scratch map is in host memory
 
-    def _report(self, stage: Stage) -> None:
+    def _report(self, stage: Stage, pixels: int) -> None:
         if self.on_progress is None:
             return
         with self.lock:
-            self.done += 1
+            self.done += pixels
             self.on_progress(Progress(stage.name, self.done, self.total))
 
 

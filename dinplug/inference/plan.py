@@ -22,7 +22,7 @@ MANY_TILES = 12
 """Tiles that are enough to keep cores busy; not the cores there are, so that all round alike."""
 OPERATOR_SHARE = 3.0
 """Measured: what convolutions take beside their inputs and outputs, and freed blocks kept."""
-STRIP_PIXELS = 8192
+STRIP_PIXELS = 16384
 """Measured: rows of full width with about so many pixels stay in a processor's caches, and are
 whole runs of memory that operators need not copy."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
