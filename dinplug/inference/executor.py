@@ -264,9 +264,23 @@ def scratch_instead(slot: Slot) -> ScratchMap:
 
 
 def new_pool(workers: int) -> ThreadPoolExecutor:
-    """Threads for tiles. Each is told anew that operators use one thread: OpenMP asks per thread,
-    and ends the process where it cannot start its own."""
-    return ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    """Threads for tiles, `workers` or as many as there is memory for, which all run already.
+
+    Each is told anew that operators use one thread: OpenMP asks per thread, and ends the process
+    where it cannot start its own. RuntimeError where not even one starts.
+    """
+    pool = ThreadPoolExecutor(workers, initializer=torch.set_num_threads, initargs=(1,))
+    all_run = threading.Barrier(workers)
+    try:
+        for _ in range(workers):
+            pool.submit(all_run.wait)
+    except RuntimeError:
+        all_run.abort()
+        pool.shutdown()
+        if workers == 1:
+            raise
+        return new_pool(workers - 1)
+    return pool
 
 
 @contextmanager

@@ -9,6 +9,7 @@ import mmap
 import re
 import subprocess
 import sys
+import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
@@ -239,6 +240,33 @@ def run_under(room: int, result: Path) -> str:
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout
+
+
+def test_as_many_threads_run_as_there_is_memory_for(monkeypatch: pytest.MonkeyPatch) -> None:
+    start, started = threading.Thread.start, list[threading.Thread]()
+
+    def scarce(thread: threading.Thread) -> None:
+        if sum(other.is_alive() for other in started) == room:
+            raise RuntimeError("can't start new thread")
+        started.append(thread)
+        start(thread)
+
+    monkeypatch.setattr(threading.Thread, "start", scarce)
+    network = random_network("din-dehaze")
+    image = torch.rand(1, 3, 64, 64)
+    graph, plan = network.graph, plan_execution(network.graph, 64, 64, tile=16, workers=3)
+    results = []
+    # With room for two the third fails, and two are started again; and so on.
+    for room_for, starts in ((3, 3), (2, 2 + 2), (1, 1 + 1 + 1)):
+        room = room_for
+        started.clear()
+        results.append(torch.empty(1, 3, 64, 64))
+        TiledRun(graph, plan, image, results[-1]).run()
+        assert len(started) == starts
+    assert torch.equal(results[0], results[1]) and torch.equal(results[0], results[2])
+    room = 0
+    with pytest.raises(RuntimeError, match="can't start new thread"):
+        TiledRun(graph, plan, image, results[0])
 
 
 @pytest.mark.slow
