@@ -16,22 +16,27 @@ from torch.nn import functional as F
 Sides = tuple[int, int]
 
 _ONE = (1, 1)
+_SUM = ("add", 1.0)
 
 
 @functools.cache
-def find_fused() -> Any:
-    """torch's operator of oneDNN's fused convolution; None where it is missing or has changed."""
+def find_fused() -> tuple[Any, Any] | None:
+    """torch's operator of oneDNN's fused convolution, and the one that adds to a given map.
+
+    None where one is missing or has changed.
+    """
     try:
         operator = torch.ops.mkldnn._convolution_pointwise
+        adding = torch.ops.mkldnn._convolution_pointwise_.binary
         pixel, weight = torch.ones(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
+        plain = (weight, None, (0, 0), _ONE, _ONE, 1)
         with torch.inference_mode():
-            operator(pixel, weight, None, (0, 0), _ONE, _ONE, 1, "leaky_relu", [0.5], "")
-            operator.binary(
-                pixel, pixel, weight, None, (0, 0), _ONE, _ONE, 1, "add", 1.0, None, [], ""
-            )
+            operator(pixel, *plain, "leaky_relu", [0.5], "")
+            operator.binary(pixel, pixel, *plain, *_SUM, None, [], "")
+            adding(pixel.clone(), pixel, *plain, *_SUM, None, [], "")
     except (AttributeError, RuntimeError, TypeError):
         return None
-    return operator
+    return operator, adding
 
 
 def is_fusible(x: Tensor, weight: Tensor) -> bool:
@@ -53,12 +58,16 @@ def convolve(
     groups: int,
     slope: float | None,
     residual: Tensor | None,
+    in_place: bool,
 ) -> Tensor:
     """Convolution, plus `residual`, then a leaky ReLU of negative `slope`, each if given.
 
-    Maps (N, C, H, W) in any memory order; the result is in that of `x`.
+    Maps (N, C, H, W) in any memory order; the result is in that of `x`, or in the memory of
+    `residual` if it is to be `in_place`.
     """
-    operator = find_fused()
+    found = find_fused()
+    assert found is not None
+    operator, adding = found
     geometry = (padding, stride, _ONE, groups)
     y: Tensor
     if residual is None:
@@ -68,7 +77,11 @@ def convolve(
         return y
     # Of the activations only the ReLU fuses with a sum.
     rectified = "relu" if slope == 0 else None
-    y = operator.binary(x, residual, weight, bias, *geometry, "add", 1.0, rectified, [], "")
+    following = (weight, bias, *geometry, *_SUM, rectified, [], "")
+    if in_place and residual.is_contiguous(memory_format=torch.channels_last):
+        y = adding(residual, x, *following)
+    else:
+        y = operator.binary(x, residual, *following)
     return y if rectified else activate_(y, slope)
 
 

@@ -249,10 +249,12 @@ def convolve(
     groups: int = 1,
     slope: float | None = None,
     residual: Tensor | None = None,
+    in_place: bool = False,
 ) -> Tensor:
     """Convolution of `x` (N, C, H, W), plus `residual`, then a leaky ReLU of negative `slope`.
 
-    The last two if given. On a CPU, without gradients, NNPACK does 3x3 convolutions of planes
+    The last two if given. `in_place`: the result may take the memory of `residual`, which saves a
+    pass over memory. On a CPU, without gradients, NNPACK does 3x3 convolutions of planes
     (`in_planes`) and oneDNN all of it in one operator, unless the choice of kernels is `off`.
     """
     if _runs_fused(x, weight) and (residual is None or residual.dtype == x.dtype):
@@ -260,7 +262,7 @@ def convolve(
         if is_plain_3x3 and x.is_contiguous() and nnpack.is_fitting(x):
             y = nnpack.convolve(x, weight, bias)
             return onednn.activate_(y if residual is None else y.add_(residual), slope)
-        return onednn.convolve(x, weight, bias, stride, padding, groups, slope, residual)
+        return onednn.convolve(x, weight, bias, stride, padding, groups, slope, residual, in_place)
     y = F.conv2d(x, weight, bias, stride, padding, 1, groups)
     return activate(y if residual is None else y + residual, slope)
 

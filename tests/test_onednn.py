@@ -50,6 +50,29 @@ def test_fused_equals_plain(kernel: tuple[int, int], stride: int, groups: int, l
 
 
 @needs_fused
+@pytest.mark.parametrize("slope", [None, 0.0, 0.05])
+@pytest.mark.parametrize("layout", ["planes", "channels-last", "slice"])
+def test_a_residual_may_become_the_result(slope: float | None, layout: str) -> None:
+    x, weight, bias = case((3, 1), 1)
+    x = x.contiguous(memory_format=torch.channels_last)
+    residual = torch.randn(1, 16, *SIDES)
+    if layout != "planes":
+        residual = residual.contiguous(memory_format=torch.channels_last)
+    # Channels of a larger map do not follow each other: they cannot take the result.
+    residual = residual[:, 4:12] if layout == "slice" else residual[:, :8].clone()
+    if layout == "channels-last":
+        residual = residual.contiguous(memory_format=torch.channels_last)
+    kept = residual.clone()
+    with torch.no_grad():
+        truth = ops.convolve(x, weight, bias, padding=(1, 0), slope=slope, residual=kept)
+        found = ops.convolve(
+            x, weight, bias, padding=(1, 0), slope=slope, residual=residual, in_place=True
+        )
+    assert torch.equal(found, truth)
+    assert (found.data_ptr() == residual.data_ptr()) == (layout == "channels-last")
+
+
+@needs_fused
 def test_fuses_where_it_may_and_nowhere_else() -> None:
     x, weight, _ = case((3, 3), 1)
     assert not onednn.is_fusible(x, weight)  # gradients are wanted

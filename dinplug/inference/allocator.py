@@ -1,7 +1,9 @@
 """Keep glibc from giving a tile's memory back to the system only to ask for it again.
 
 By default a block of some hundred KiB is mapped anew for every feature map of every tile, and each
-of its pages is cleared and faulted in again: up to half of a run's time. Under a limit on what the
+of its pages is cleared and faulted in again: up to half of a run's time. What is kept lies in huge
+pages, where Linux has them for those who ask: a tile's maps take thousands of small pages, more
+than a processor knows the places of, which costs a tenth of a run. Under a limit on what the
 process may have (`ulimit -v`, `ulimit -d`) it is the other way round: what lies free between blocks
 in use counts as well, until nothing else gets any, and so all larger blocks are mapped one by one.
 oneDNN, too, then keeps the code of fewer convolutions: each shape of a tile has its own.
@@ -11,13 +13,14 @@ from __future__ import annotations
 
 import ctypes
 import functools
+import mmap
 import os
 import platform
 import re
 import sys
 from pathlib import Path
 
-TRIM_THRESHOLD, MMAP_THRESHOLD, ARENA_MAX = -1, -3, -8
+TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, ARENA_MAX = -1, -2, -3, -8
 """Names of the settings, from glibc's malloc.h."""
 LARGEST_KEPT = 32 << 20
 """The most that glibc takes. A tile's maps are smaller; whole feature maps are given back."""
@@ -25,6 +28,8 @@ KEPT = 512 << 20
 """Bytes at the end of the heap that may lie free."""
 DEFAULT = 128 << 10
 """What glibc has for both to begin with."""
+PAD = 128 << 10
+"""What glibc asks for beyond a need, to begin with."""
 CONVOLUTIONS_KEPT = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 """Instead of 1024, which were seen to take more than 100 MiB. Read at the first convolution."""
 RESERVE = 64 << 20
@@ -43,7 +48,32 @@ def keep_freed_memory() -> bool:
     mallopt = ctypes.CDLL(None).mallopt
     settings = ((MMAP_THRESHOLD, largest), (TRIM_THRESHOLD, kept), (ARENA_MAX, 1))
     taken = [mallopt(name, value) for name, value in settings]
-    return all(taken) and not limited
+    if all(taken) and not limited:
+        ask_for_huge_pages()
+        return True
+    return False
+
+
+def ask_for_huge_pages() -> None:
+    """Let the heap grow to what is kept, untouched, and ask for huge pages there.
+
+    Where the system has none nothing changes.
+    """
+    if not hasattr(mmap, "MADV_HUGEPAGE"):
+        return
+    libc = ctypes.CDLL(None)
+    libc.malloc.restype = ctypes.c_void_p
+    libc.free.argtypes = [ctypes.c_void_p]
+    libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    # More than is free lets the heap grow, and by so much more.
+    libc.mallopt(TOP_PAD, KEPT - LARGEST_KEPT)
+    block = libc.malloc(LARGEST_KEPT - PAD)
+    libc.mallopt(TOP_PAD, PAD)
+    maps = Path("/proc/self/maps").read_text("utf-8", "replace")
+    for first, end in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) .*\[heap\]$", maps, re.MULTILINE):
+        start = int(first, 16)
+        libc.madvise(start, int(end, 16) - start, mmap.MADV_HUGEPAGE)
+    libc.free(block)
 
 
 def room_under_limit() -> int | None:

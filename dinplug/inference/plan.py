@@ -25,6 +25,8 @@ OPERATOR_SHARE = 3.0
 STRIP_PIXELS = 16384
 """Measured: rows of full width with about so many pixels stay in a processor's caches, and are
 whole runs of memory that operators need not copy."""
+CACHE_SETS = 64 * 64
+"""Bytes after which addresses share a set of a processor's first cache: sets times a line."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
 
@@ -211,7 +213,21 @@ def stage_tile(stage: Stage, height: int, width: int, tile: int | None, limit: i
         if stage.workspace * (side + 2 * stage.halo) ** 2 * FLOAT <= most:
             break
         side //= 2
+    while side > SMALLEST_TILE and collides(stage, height, width, side):
+        side -= 1
     return side, side
+
+
+def collides(stage: Stage, height: int, width: int, side: int) -> bool:
+    """Whether the planes of a window between others would lie on each other in a cache.
+
+    So they do where they are a multiple of its sets apart: 256 x 256 pixels cost 2 to 5 % more than
+    207 x 207, in spite of their smaller halo.
+    """
+    size = (side, side)
+    is_cut = count_tiles(stage, height, width, size) > 1
+    plane = window_pixels(stage, height, width, size) * FLOAT
+    return stage.planes and is_cut and plane % CACHE_SETS == 0
 
 
 def count_tiles(stage: Stage, height: int, width: int, size: TileSize) -> int:
@@ -233,11 +249,13 @@ def workspaces(
 
 
 def window_pixels(stage: Stage, height: int, width: int, size: TileSize) -> int:
-    """Pixels of a tile and its halo, cut off at the borders."""
-    return math.prod(
-        min(side + 2 * stage.halo, stage.grid.size(length))
-        for side, length in zip(size, (height, width), strict=True)
-    )
+    """Pixels of the largest tile and its halo, cut off at the borders."""
+    pixels = 1
+    for side, length in zip(size, (height, width), strict=True):
+        whole = stage.grid.size(length)
+        largest = -(-whole // -(-whole // side))
+        pixels *= min(largest + 2 * stage.halo, whole)
+    return pixels
 
 
 def values_per_pixel(feature_map: FeatureMap, grid: Grid) -> int:

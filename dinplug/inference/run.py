@@ -24,6 +24,7 @@ from dinplug.inference.executor import Progress, TiledRun
 from dinplug.inference.out_of_memory import memory_for
 from dinplug.inference.plan import FLOAT, ExecutionPlan, plan_execution
 from dinplug.inference.precision import PRECISIONS
+from dinplug.inference.store import MemoryMap
 from dinplug.networks.folding import fold
 from dinplug.networks.stages import StagedNetwork, run_whole
 from dinplug.ops import chosen_kernels, plain_torch
@@ -221,10 +222,9 @@ class NetworkRunner:
             network = copy.deepcopy(network).cpu()
         height, width = image.shape[-2:]
         plan = self._host_plan(network, (height, width), (height, width))
-        output = torch.empty((1, scale * height, scale * width, 3))
-        planes = output.permute(0, 3, 1, 2)
-        TiledRun(network.graph, plan, image, planes, on_progress, should_stop).run()
-        return planes
+        output = MemoryMap.empty(CHANNELS, scale * height, scale * width).whole
+        TiledRun(network.graph, plan, image, output, on_progress, should_stop).run()
+        return output
 
 
 def check_options(options: RunOptions, device: torch.device) -> None:

@@ -5,17 +5,22 @@ Maps are in channels-last order, so that a tile's row is one run of memory.
 
 from __future__ import annotations
 
+import math
 import mmap
 import os
 import tempfile
+from contextlib import suppress
 from typing import Protocol
 
 import torch
 from torch import Tensor
 
 from dinplug.errors import SetupError
+from dinplug.inference.allocator import LARGEST_KEPT
 from dinplug.networks.stages import Span
 
+FLOAT = 4
+HUGE_PAGE = 2 << 20
 FORGET_AFTER = 16 << 20
 """Bytes read and written in a scratch map after which its pages leave the resident set."""
 
@@ -48,8 +53,12 @@ class MemoryMap:
     def empty(
         channels: int, height: int, width: int, device: torch.device | None = None
     ) -> MemoryMap:
-        """A new float32 map with undefined contents."""
-        whole = torch.empty((1, height, width, channels), device=device)
+        """A new float32 map with undefined contents; MemoryError where there is no room."""
+        size = (1, height, width, channels)
+        if device is None or device.type == "cpu":
+            whole = huge_paged(math.prod(size)).view(size)
+        else:
+            whole = torch.empty(size, device=device)
         return MemoryMap(whole.permute(0, 3, 1, 2))
 
     def view(self, rows: Span, columns: Span) -> Tensor:
@@ -60,6 +69,27 @@ class MemoryMap:
 
     def write(self, rows: Span, columns: Span, values: Tensor) -> None:
         window_of(self.whole, rows, columns).copy_(values)
+
+
+def huge_paged(values: int) -> Tensor:
+    """New float32 values; many of them in huge pages of their own where Linux has such.
+
+    A window's rows lie far apart: in small pages each would be a place to look up. Not from the
+    heap, which could not give the map back while anything behind it is in use; small ones are, as
+    the heap is kept for the next photo.
+    """
+    size = values * FLOAT
+    if size < LARGEST_KEPT or not hasattr(mmap, "MADV_HUGEPAGE"):
+        return torch.empty(values)
+    try:
+        # In whole huge pages, or the kernel would not put it where they begin.
+        whole = -(-size // HUGE_PAGE) * HUGE_PAGE
+        mapping = mmap.mmap(-1, whole, flags=mmap.MAP_PRIVATE | mmap.MAP_ANONYMOUS)
+    except OSError as error:
+        raise MemoryError(f"no room for a map of {size >> 20} MiB") from error
+    with suppress(OSError):  # a kernel may be built without them
+        mapping.madvise(mmap.MADV_HUGEPAGE)
+    return torch.frombuffer(mapping, dtype=torch.float32, count=values)
 
 
 class ScratchMap(MemoryMap):

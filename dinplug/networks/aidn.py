@@ -101,12 +101,15 @@ class AIEB(nn.Module):
             Conv(inputs, outputs, wide, slope=SLOPE), Conv(outputs, outputs, tall, slope=SLOPE)
         )
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, H, W), `residual` added before the activation."""
-        for first, second in (self.rows_first, self.columns_first):
-            residual = second(first(x), residual)
-        assert residual is not None
-        return residual
+    def forward(self, x: Tensor, residual: Tensor | None = None, in_place: bool = False) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H, W), `residual` added before the activation.
+
+        `in_place`: the result may take the memory of `residual`.
+        """
+        (taller, wider), (wide, tall) = self.rows_first, self.columns_first
+        y = wider(taller(x), residual, in_place)
+        result: Tensor = tall(wide(x), y, in_place=True)
+        return result
 
     def halo(self) -> int:
         """Context in pixels."""
@@ -144,7 +147,8 @@ class AIDB(nn.Module):
             if self.multiplexes:
                 joined += kept
             residual = sum(joined[1:], joined[0]) if joined else None
-            x = refine(x, residual)
+            # A sum is in memory of its own, which the result may take.
+            x = refine(x, residual, in_place=len(joined) > 1)
         fused: Tensor = self.fuse(torch.cat([*kept, self.last(x)], dim=1))
         return fused
 
@@ -194,6 +198,7 @@ class AIDN(DistillationNetwork):
             run,
             block.halo(),
             workspace=4 * self.features,
+            planes=isinstance(block, RFDB),
         )
 
     def _coarse_stages(self, number: int, esa: ESA) -> Iterator[Stage]:

@@ -29,6 +29,8 @@ class DistillationNetwork(StagedNetwork):
     Maps: H is the head's output and the first block's input, Xk block k's output, Sk the fusion
     summed up to block k, so that no block's output is kept for the concatenation. Where the network
     does not collect, the last block's output stands in for the fusion, without an activation.
+
+    On the input's own grid the head is so little work that the tail does it again: H is not kept.
     """
 
     wide_layers = ("smooth",)
@@ -49,6 +51,7 @@ class DistillationNetwork(StagedNetwork):
         self.fusion_slope = fusion_slope
         self.grid = grid
         self.collects = collects
+        self.repeats_head = grid == INPUT_GRID
         self.head: nn.Module = Conv(3, features)
         if collects:
             self.fuse = Conv(blocks * features, features, 1)
@@ -103,17 +106,23 @@ class DistillationNetwork(StagedNetwork):
         """Fused blocks and H to the output."""
 
         def run(x: StageInput) -> tuple[Tensor, ...]:
-            fused, head = (ops.in_planes(read) for read in x.maps)
+            fused, source = x.maps
+            fused = ops.in_planes(fused)
+            head = ops.in_planes(self.head(source) if self.repeats_head else source)
             if self.collects:
                 fused = ops.activate(fused, self.fusion_slope)
             return (self.upsampler(self.smooth(fused, head)),)
 
         return Stage(
             "tail",
-            reads(f"S{last}" if self.collects else f"X{last}", "H"),
+            reads(
+                f"S{last}" if self.collects else f"X{last}", "image" if self.repeats_head else "H"
+            ),
             (FeatureMap("output", 3, Grid(self.grid.scale * self.factor)),),
             run,
-            halo_of(reach(self.smooth), reach(self.upsampler)),
+            # As far as the head and the smoothing look, both are wanted where the upsampler looks.
+            halo_of(max(reach(self.smooth), reach(self.head)), reach(self.upsampler)),
             self.grid,
-            workspace=2 * self.features + 3 * self.factor**2,
+            workspace=3 * self.features + 3 * self.factor**2,
+            planes=True,
         )

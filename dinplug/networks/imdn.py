@@ -176,6 +176,7 @@ class IMDN(DistillationNetwork):
             halo_of(reach(block.distils)),
             self.grid,
             workspace=3 * self.features,
+            planes=True,
         )
 
     def _finish_stage(self, number: int, block: IMDB) -> Stage:

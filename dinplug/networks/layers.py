@@ -31,8 +31,11 @@ class Conv(nn.Conv2d):
         super().__init__(inputs, outputs, sides, stride, same, groups=groups, bias=bias)
         self.slope = slope
 
-    def forward(self, x: Tensor, residual: Tensor | None = None) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, H', W'); a `residual` joins before activation."""
+    def forward(self, x: Tensor, residual: Tensor | None = None, in_place: bool = False) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H', W'); a `residual` joins before activation.
+
+        `in_place`: the result may take the memory of `residual`.
+        """
         assert not isinstance(self.padding, str)
         (rows, columns), (down, across) = self.padding, self.stride
         return ops.convolve(
@@ -44,6 +47,7 @@ class Conv(nn.Conv2d):
             groups=self.groups,
             slope=self.slope,
             residual=residual,
+            in_place=in_place,
         )
 
 

@@ -173,6 +173,7 @@ class Stage:
     statistics of the whole maps in `pools` into the attention that every call of `run` receives;
     `pool_kind` "mean" asks for their means, "moments" for the population variance as well.
     `workspace` bounds the float values alive at once per window pixel, besides inputs and outputs.
+    `planes` says that it convolves channels' planes where that is faster (`ops.in_planes`).
     """
 
     name: str
@@ -185,6 +186,7 @@ class Stage:
     pool_kind: StatisticsKind = "mean"
     prepare: Callable[..., Tensor] | None = None
     workspace: int = 0
+    planes: bool = False
 
     @property
     def is_pointwise(self) -> bool:

@@ -30,9 +30,9 @@ def test_everything_stays_on_a_large_device() -> None:
     plan = plan_for("imdn-x2")
     assert {slot.place for slot in plan.slots} == {"device"}
     pixels = SIZE[0] * SIZE[1]
-    # Head, sum, block input and pooled map; the image; the result, four times as large.
-    assert sum(slot.size for slot in plan.slots) == (4 * 64 + 3 + 4 * 3) * pixels * 4
-    assert plan.device_bytes > 4 * 64 * pixels * 4
+    # Sum, block input and pooled map; the image; the result, four times as large.
+    assert sum(slot.size for slot in plan.slots) == (3 * 64 + 3 + 4 * 3) * pixels * 4
+    assert plan.device_bytes > 3 * 64 * pixels * 4
     assert plan.peak_bytes == 4 * 3 * pixels * 4
 
 
@@ -41,9 +41,9 @@ def test_half_precision_halves_the_maps_between() -> None:
     narrow = plan_device_run(in_half(network, HALF), *SIZE)
     full = plan_device_run(in_float32(network), *SIZE)
     sizes = sorted(slot.value_bytes for slot in narrow.slots if slot.channels == 64)
-    assert sizes == [2, 2, 2, 4]  # the head's output is added where the pixels are made
+    assert sizes == [2, 2, 2]
     pixels = SIZE[0] * SIZE[1]
-    assert sum(slot.size for slot in narrow.slots) == (3 * 64 * 2 + (64 + 3 + 4 * 3) * 4) * pixels
+    assert sum(slot.size for slot in narrow.slots) == (3 * 64 * 2 + (3 + 4 * 3) * 4) * pixels
     assert narrow.device_bytes < full.device_bytes
     assert "in float16" in str(narrow) and "in float32" in str(full)
 

@@ -5,7 +5,7 @@ import itertools
 import pytest
 
 from dinplug.errors import UsageError
-from dinplug.inference.plan import STRIP_PIXELS, ExecutionPlan, plan_execution
+from dinplug.inference.plan import STRIP_PIXELS, ExecutionPlan, plan_execution, window_pixels
 from dinplug.networks.din import DIN, DINSpec
 from dinplug.networks.stages import StageGraph
 from tests.inference.cases import NETWORKS, random_network
@@ -56,6 +56,17 @@ def test_tiles_are_large_where_they_are_many_whoever_works() -> None:
     assert sides == {(256, 1): 128, (256, 16): 128, (1024, 1): 256, (1024, 16): 256}
 
 
+def test_windows_between_others_do_not_collide_in_caches() -> None:
+    graph = random_network("imdn-x2").graph
+    distil = next(stage for stage in graph.stages if stage.name == "distil 1")
+    side = plan_execution(graph, 992, 992).tiles[graph.stages.index(distil)][0]
+    # Four tiles a side would be 248 pixels each, 256 with their halo of 4.
+    assert distil.halo == 4 and side < 248
+    assert window_pixels(distil, 992, 992, (side, side)) % 1024 != 0
+    # A picture that is one window stays one.
+    assert plan_execution(graph, 256, 256).tiles[graph.stages.index(distil)] == (256, 256)
+
+
 def test_stages_without_context_run_in_strips() -> None:
     graph = random_network("aidn-x2").graph
     plan = plan_execution(graph, 240, 320)
@@ -67,10 +78,10 @@ def test_stages_without_context_run_in_strips() -> None:
     assert (1, 2 * STRIP_PIXELS) in wide.tiles
 
 
-def test_imdn_keeps_four_maps() -> None:
+def test_imdn_keeps_three_maps() -> None:
     _, plan = plan_for("imdn-x2")
-    # Head, running sum, block input and the map that is pooled: 64 channels each.
-    assert plan.map_bytes == 4 * 64 * 240 * 320 * 4
+    # Running sum, block input and the map that is pooled: 64 channels each.
+    assert plan.map_bytes == 3 * 64 * 240 * 320 * 4
 
 
 def test_a_quarter_resolution_network_keeps_little() -> None:

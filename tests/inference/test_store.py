@@ -10,6 +10,7 @@ import torch
 
 from dinplug.errors import SetupError
 from dinplug.inference import store
+from dinplug.inference.out_of_memory import is_out_of_memory
 from dinplug.inference.store import MemoryMap, ScratchMap
 from dinplug.networks.stages import Span
 
@@ -28,6 +29,25 @@ def test_reads_what_was_written(
     assert torch.equal(window, truth[:, :, 2:9, 3:12])
     window.zero_()
     assert torch.equal(stored.read(Span(0, 10, 10), Span(0, 12, 12)), truth)
+
+
+def test_a_large_map_is_given_back_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(store, "LARGEST_KEPT", 0)
+    # Not a whole number of huge pages.
+    stored = MemoryMap.empty(3, 101, 103)
+    truth = torch.rand(1, 3, 101, 103)
+    rows, columns = Span(0, 101, 101), Span(0, 103, 103)
+    stored.write(rows, columns, truth)
+    whole = stored.whole
+    del stored
+    assert torch.equal(whole, truth)
+    assert whole.is_contiguous(memory_format=torch.channels_last)
+
+
+def test_a_map_without_room_is_a_memory_error() -> None:
+    with pytest.raises((MemoryError, RuntimeError)) as caught:
+        MemoryMap.empty(1 << 10, 1 << 20, 1 << 20)
+    assert is_out_of_memory(caught.value)
 
 
 def test_scratch_files_have_no_name(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
