@@ -77,7 +77,7 @@ def convolve(
         return y
     # Of the activations only the ReLU fuses with a sum.
     rectified = "relu" if slope == 0 else None
-    following = (weight, bias, *geometry, *_SUM, rectified, [], "")
+    following: tuple[Any, ...] = (weight, bias, *geometry, *_SUM, rectified, [], "")
     if in_place and residual.is_contiguous(memory_format=torch.channels_last):
         y = adding(residual, x, *following)
     else:

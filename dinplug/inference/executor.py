@@ -236,8 +236,8 @@ class TiledRun:
         grid = self.specs[read.name].grid
         step = stage.grid.step_to(grid)
         stored = self.maps[read.name]
-        # Convolutions of more than a pixel would copy a window of a larger map at every use, but for
-        # one of full width, which is a run of memory.
+        # Convolutions of more than a pixel would copy a window of a larger map at every use, but
+        # for one of full width, which is a run of memory.
         take = stored.view if stage.halo == 0 or columns.size == columns.length else stored.read
         window = take(
             read.span(rows, step, grid.size(self.plan.height)),

@@ -17,9 +17,9 @@ from torch import Tensor
 
 from dinplug.errors import SetupError
 from dinplug.inference.allocator import LARGEST_KEPT
+from dinplug.inference.plan import FLOAT
 from dinplug.networks.stages import Span
 
-FLOAT = 4
 HUGE_PAGE = 2 << 20
 FORGET_AFTER = 16 << 20
 """Bytes read and written in a scratch map after which its pages leave the resident set."""

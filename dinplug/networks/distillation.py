@@ -104,20 +104,20 @@ class DistillationNetwork(StagedNetwork):
 
     def tail_stage(self, last: int) -> Stage:
         """Fused blocks and H to the output."""
+        source = "image" if self.repeats_head else "H"
 
         def run(x: StageInput) -> tuple[Tensor, ...]:
-            fused, source = x.maps
-            fused = ops.in_planes(fused)
-            head = ops.in_planes(self.head(source) if self.repeats_head else source)
+            fused, head = x.maps
+            if self.repeats_head:
+                head = self.head(head)
+            fused, head = ops.in_planes(fused), ops.in_planes(head)
             if self.collects:
                 fused = ops.activate(fused, self.fusion_slope)
             return (self.upsampler(self.smooth(fused, head)),)
 
         return Stage(
             "tail",
-            reads(
-                f"S{last}" if self.collects else f"X{last}", "image" if self.repeats_head else "H"
-            ),
+            reads(f"S{last}" if self.collects else f"X{last}", source),
             (FeatureMap("output", 3, Grid(self.grid.scale * self.factor)),),
             run,
             # As far as the head and the smoothing look, both are wanted where the upsampler looks.
