@@ -27,9 +27,7 @@ LARGEST_KEPT = 32 << 20
 KEPT = 512 << 20
 """Bytes at the end of the heap that may lie free."""
 DEFAULT = 128 << 10
-"""What glibc has for both to begin with."""
-PAD = 128 << 10
-"""What glibc asks for beyond a need, to begin with."""
+"""What glibc has for both to begin with, and asks for beyond a need."""
 CONVOLUTIONS_KEPT = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
 """Instead of 1024, which were seen to take more than 100 MiB. Read at the first convolution."""
 RESERVE = 64 << 20
@@ -67,8 +65,8 @@ def ask_for_huge_pages() -> None:
     libc.madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
     # More than is free lets the heap grow, and by so much more.
     libc.mallopt(TOP_PAD, KEPT - LARGEST_KEPT)
-    block = libc.malloc(LARGEST_KEPT - PAD)
-    libc.mallopt(TOP_PAD, PAD)
+    block = libc.malloc(LARGEST_KEPT - DEFAULT)
+    libc.mallopt(TOP_PAD, DEFAULT)
     maps = Path("/proc/self/maps").read_text("utf-8", "replace")
     for first, end in re.findall(r"^([0-9a-f]+)-([0-9a-f]+) .*\[heap\]$", maps, re.MULTILINE):
         start = int(first, 16)

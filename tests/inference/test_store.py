@@ -31,7 +31,7 @@ def test_reads_what_was_written(
     assert torch.equal(stored.read(Span(0, 10, 10), Span(0, 12, 12)), truth)
 
 
-def test_a_large_map_is_given_back_whole(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_a_map_in_a_mapping_of_its_own_keeps_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(store, "LARGEST_KEPT", 0)
     # Not a whole number of huge pages.
     stored = MemoryMap.empty(3, 101, 103)
