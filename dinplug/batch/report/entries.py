@@ -13,7 +13,7 @@ from dinplug.batch.report.pictures import Pictures
 Status = Literal["waiting", "done", "failed", "skipped"]
 
 
-@dataclass
+@dataclass(slots=True)
 class Entry:
     """One photo. `about` says why it failed or was skipped, or what to know about its result.
 

@@ -48,7 +48,7 @@ def render(
             recipes.append(entry.recipe)
     task = _TASKS.get(entries.recipe.task, entries.recipe.task)
     title = f"{task}: {printable(root.name if root else '')}".rstrip(": ")
-    data = {
+    about = {
         "title": title,
         "version": dinplug.__version__,
         "written": written,
@@ -58,13 +58,13 @@ def render(
         "results": [printable(str(path)) for path in dict.fromkeys(e.job.folder for e in photos)],
         "pictures": quote(os.fsencode(pictures_folder)),
         "recipes": [_settings(recipe) for recipe in recipes],
-        "photos": [_photo(entry, root, recipes) for entry in photos],
     }
-    return fill(title, data)
+    # One after the other: thousands of photos take more as objects than the whole page.
+    return _fill(title, about, (_json(_photo(entry, root, recipes)) for entry in photos))
 
 
-def fill(title: str, data: Mapping[str, Any]) -> str:
-    """Return the template with `data` in it."""
+def _fill(title: str, about: Mapping[str, Any], photos: Iterable[str]) -> str:
+    """Return the template with `about` and the `photos`, each as JSON, in it as one object."""
     style, script = _part("page.css"), _part("page.js") + _part("viewer.js")
     policy = (
         f"default-src 'none'; img-src 'self' file:; style-src {_hash(style)}; "
@@ -76,10 +76,15 @@ def fill(title: str, data: Mapping[str, Any]) -> str:
         "title": html.escape(title),
         "style": style,
         "script": script,
-        "data": json.dumps(data, separators=(",", ":")).replace("<", "\\u003c"),
+        "data": f'{_json(about)[:-1]},"photos":[{",".join(photos)}]}}',
     }
     # One pass: nothing that is put in is looked at again.
     return re.sub("@([a-z]+)@", lambda match: parts[match[1]], _part("page.html"))
+
+
+def _json(value: Mapping[str, Any]) -> str:
+    """Return JSON that ends no element of a page."""
+    return json.dumps(value, separators=(",", ":")).replace("<", "\\u003c")
 
 
 def _part(name: str) -> str:

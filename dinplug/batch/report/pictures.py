@@ -32,7 +32,7 @@ _SCHEME = 1
 """Part of every key: a number for what the constants above and the code below make."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, slots=True)
 class Pictures:
     """What there is to see of one photo. Sizes are (width, height), boxes (x, y, width, height).
 

@@ -12,6 +12,7 @@ import re
 import tempfile
 import threading
 import time
+from collections import deque
 from collections.abc import Callable, Iterator
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from contextlib import contextmanager, suppress
@@ -72,7 +73,7 @@ class BatchReport:
         self._finished: RunFinished | None = None
         self._begun_at: float | None = None
         self._waiting: list[Entry] = []
-        self._making: list[Future[None]] = []
+        self._making: deque[Future[None]] = deque()
         self._maker = ThreadPoolExecutor(max_workers=1, thread_name_prefix="report")
         self._lock = threading.Lock()
         self._written_at = float("-inf")
@@ -97,7 +98,7 @@ class BatchReport:
         if self._begun_at is None:
             return
         self._submit()
-        missing = [future for future in self._making if not future.done()]
+        missing = list(self._making)
         if len(missing) > 1 and not stop():
             tell(f"making the report's pictures of {len(missing)} photos; Ctrl-C leaves them out")
         while missing and not stop():
@@ -144,6 +145,8 @@ class BatchReport:
     def _submit(self) -> None:
         todo, self._waiting = self._waiting, []
         self._making += [self._maker.submit(self._make, entry) for entry in todo]
+        while self._making and self._making[0].done():
+            self._making.popleft()
 
     def _make(self, entry: Entry) -> None:
         """Make the pictures of one photo; what goes wrong is told in its place."""

@@ -114,12 +114,12 @@ def restore(name: str, case: dict[str, Any], report: dict[str, Any], folder: str
         yield from handling.close(new)
     elif case["undo"]:
         parent = layer.parentNode()
-        krita.action("edit_undo").trigger()
+        handling.when_idle(document, "edit_undo")
         yield from handling.until(lambda: parent.childNodes() == siblings, "undo", 20)
         document.waitForDone()
         yield 100
         report["undone"] = bytes(layer.projectionPixelData(*case["region"])) == bytes(source)
-        krita.action("edit_redo").trigger()
+        handling.when_idle(document, "edit_redo")
         yield from handling.until(lambda: parent.childNodes() != siblings, "redo", 20)
         (again,) = [n for n in parent.childNodes() if n not in siblings]
         handling.dump(folder, f"{name}.redone", again.pixelData(*region))

@@ -80,6 +80,16 @@ def select(document: Any, rectangle: list[int], feather: int = 0) -> Any:
     return selection
 
 
+def when_idle(document: Any, action: str) -> None:
+    """Choose an entry of Krita's own menus.
+
+    Undo and redo do nothing while Krita is busy with the image, be it with the thumbnail that it
+    draws by itself after a while: what has begun must end in the same step.
+    """
+    document.waitForDone()
+    Krita.instance().action(action).trigger()
+
+
 def trigger(task: str) -> None:
     """Choose a task's menu entry."""
     Krita.instance().action(f"dinplug_{task}").trigger()
