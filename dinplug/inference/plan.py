@@ -15,8 +15,9 @@ TileSize = tuple[int, int]
 """Rows and columns of a stage's tiles, on its grid."""
 
 FLOAT = 4
-TARGET_WORKSPACE, LARGEST_WORKSPACE = 64 << 20, 128 << 20
-"""Bytes of one tile's workspace, which decide its side: the second where tiles are many."""
+TARGET_WORKSPACE, LARGEST_WORKSPACE = 88 << 20, 160 << 20
+"""Bytes of one tile's inputs, outputs and workspace, which decide its side: the second where tiles
+are many. A worker keeps the most that any stage took, beside the maps of all later ones."""
 MANY_TILES = 12
 """Tiles that are enough to keep cores busy; not the cores there are, so that all round alike."""
 OPERATOR_SHARE = 3.0
@@ -28,6 +29,8 @@ CACHE_SETS = 64 * 64
 """Bytes after which addresses share a set of a processor's first cache: sets times a line."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
+LARGEST_TILE_HALOS = 64
+"""The same in halos: with larger tiles caches and memory lose more than a halo costs."""
 
 
 @dataclass(frozen=True)
@@ -126,9 +129,13 @@ def plan_execution(
     Raises UsageError if not even the smallest tiles with all maps on disk fit `max_memory`.
     """
     slots, slot_of = assign_slots(graph, height, width)
+    maps = graph.maps
     limit = LARGEST_TILE
     while True:
-        tiles = tuple(stage_tile(stage, height, width, tile, limit) for stage in graph.stages)
+        tiles = tuple(
+            stage_tile(stage, height, width, tile, limit, values_of_tile(stage, maps))
+            for stage in graph.stages
+        )
         counts = tuple(
             count_tiles(stage, height, width, size)
             for stage, size in zip(graph.stages, tiles, strict=True)
@@ -156,10 +163,11 @@ def plan_execution(
 def assign_slots(
     graph: StageGraph, height: int, width: int, value_bytes: Mapping[str, int] | None = None
 ) -> tuple[tuple[Slot, ...], dict[str, int]]:
-    """Give every map between image and output a slot, using slots again once they are free.
+    """Give every map between image and output a slot, that of a map just done with if there is one.
 
-    A stage without halo may write over a map it reads for the last time: each tile touches only
-    its own pixels. `value_bytes` are those of each map's type, None: all are float32.
+    A slot that lay idle in between would take memory for nothing. A stage without halo may write
+    over a map it reads for the last time: each tile touches only its own pixels. `value_bytes` are
+    those of each map's type, None: all are float32.
     """
     last = graph.last_readers()
     slots: list[Slot] = []
@@ -181,7 +189,7 @@ def assign_slots(
                 number
                 for number, slot in enumerate(slots)
                 if (slot.channels, slot.height, slot.width, slot.value_bytes) == (*size, wide)
-                and (slot.last < index or number in done)
+                and (slot.last == index - 1 or number in done)
             ]
             number = free[0] if free else len(slots)
             done.discard(number)
@@ -194,10 +202,13 @@ def assign_slots(
     return tuple(slots), slot_of
 
 
-def stage_tile(stage: Stage, height: int, width: int, tile: int | None, limit: int) -> TileSize:
+def stage_tile(
+    stage: Stage, height: int, width: int, tile: int | None, limit: int, values: int
+) -> TileSize:
     """A stage's tiles on its own grid: squares as asked, strips without context, or good squares.
 
-    `limit` is the largest side of squares, and bounds the pixels of strips alike.
+    `limit` is the largest side of squares, and bounds the pixels of strips alike; `values` are
+    those of a tile for each pixel of its window.
     """
     if tile is not None:
         side = max(1, tile * stage.grid.size(height) // height)
@@ -205,11 +216,11 @@ def stage_tile(stage: Stage, height: int, width: int, tile: int | None, limit: i
     if stage.is_pointwise:
         columns = stage.grid.size(width)
         return max(1, min(STRIP_PIXELS, limit * limit) // columns), columns
-    side = limit
+    side = min(limit, LARGEST_TILE_HALOS * stage.halo) if stage.halo else limit
     while side > SMALLEST_TILE:
         is_many = count_tiles(stage, height, width, (side, side)) >= MANY_TILES
         most = LARGEST_WORKSPACE if is_many else TARGET_WORKSPACE
-        if stage.workspace * (side + 2 * stage.halo) ** 2 * FLOAT <= most:
+        if values * (side + 2 * stage.halo) ** 2 * FLOAT <= most:
             break
         side //= 2
     while side > SMALLEST_TILE and collides(stage, height, width, side):
@@ -241,10 +252,14 @@ def workspaces(
     """Bytes one tile of each stage takes: inputs, outputs and what lies between."""
     maps = graph.maps
     for stage, size in zip(graph.stages, tiles, strict=True):
-        ends = [maps[read.name] for read in stage.reads] + list(stage.writes)
-        values = stage.workspace + sum(values_per_pixel(m, stage.grid) for m in ends)
         pixels = window_pixels(stage, height, width, size)
-        yield int(OPERATOR_SHARE * values * pixels * FLOAT)
+        yield int(OPERATOR_SHARE * values_of_tile(stage, maps) * pixels * FLOAT)
+
+
+def values_of_tile(stage: Stage, maps: Mapping[str, FeatureMap]) -> int:
+    """Values for each pixel of a stage's window: inputs, outputs and what lies between."""
+    ends = [maps[read.name] for read in stage.reads] + list(stage.writes)
+    return stage.workspace + sum(values_per_pixel(m, stage.grid) for m in ends)
 
 
 def window_pixels(stage: Stage, height: int, width: int, size: TileSize) -> int:

@@ -16,11 +16,12 @@ import torch
 from torch import Tensor
 
 from dinplug.errors import SetupError
-from dinplug.inference.allocator import LARGEST_KEPT
 from dinplug.inference.plan import FLOAT
 from dinplug.networks.stages import Span
 
 HUGE_PAGE = 2 << 20
+SMALLEST_MAPPED = 8 << 20
+"""Bytes from which a map lies outside the heap, which it would leave in pieces between tiles."""
 FORGET_AFTER = 16 << 20
 """Bytes read and written in a scratch map after which its pages leave the resident set."""
 
@@ -79,7 +80,7 @@ def huge_paged(values: int) -> Tensor:
     the heap is kept for the next photo.
     """
     size = values * FLOAT
-    if size < LARGEST_KEPT or not hasattr(mmap, "MADV_HUGEPAGE"):
+    if size < SMALLEST_MAPPED or not hasattr(mmap, "MADV_HUGEPAGE"):
         return torch.empty(values)
     try:
         # In whole huge pages, or the kernel would not put it where they begin.

@@ -136,7 +136,7 @@ class MSFIN(StagedNetwork):
         return nn.ModuleList([RRCAB(features, self.spec) for _ in range(count)])
 
     def build_stages(self) -> Iterator[Stage]:
-        """Head, levels 3, 2 and 1 (2 and 1 side by side, so that little is kept), tail.
+        """Head, levels 3, 2 and 1, tail. Each part of a level waits until it is needed.
 
         Maps are named as in docs/models/msfin.md: f the head's output, e the quarter-size
         features, a1..a10 level 3, b1..b5 level 2, c1..c5 level 1.
@@ -144,8 +144,8 @@ class MSFIN(StagedNetwork):
         yield self._head()
         yield self._down()
         yield from self._quarter_level()
-        yield from self._rising_level()
         for number in range(1, 5):
+            yield from self._rising_level(number)
             yield self._half_join(number)
             yield from self._block(self.half_blocks, number, f"b{number}", HALF, 2)
             yield self._full_join(number)
@@ -188,21 +188,25 @@ class MSFIN(StagedNetwork):
         yield self._fusion("a5 in", ("e", "a2", "a4"), self.fuse_quarter, QUARTER, 4)
         yield from self._block(blocks, 5, "a5", QUARTER, 4)
 
-    def _rising_level(self) -> Iterator[Stage]:
+    def _rising_level(self, half: int) -> Iterator[Stage]:
+        """a6..a10, as far as level 2 needs them from block `half` on: a7 in b3, a9 in b4."""
         blocks = self.rising_blocks
-        yield Stage(
-            "up",
-            reads("a5"),
-            (self._map("v", HALF),),
-            lambda x: (self.up_quarter(x.maps[0]),),
-            halo_of(reach(self.up_quarter)),
-            workspace=4 * self.spec.width,
-        )
-        for number in range(1, 5):
-            source = f"a{number + 4}" if number > 1 else "v"
-            yield from self._block(blocks, number, f"a{number + 5}", HALF, 1, source=source)
-        yield self._fusion("a10 in", ("v", "a7", "a9"), self.fuse_rising, HALF, 1)
-        yield from self._block(blocks, 5, "a10", HALF, 1)
+        if half == 3:
+            yield Stage(
+                "up",
+                reads("a5"),
+                (self._map("v", HALF),),
+                lambda x: (self.up_quarter(x.maps[0]),),
+                halo_of(reach(self.up_quarter)),
+                workspace=4 * self.spec.width,
+            )
+            yield from self._block(blocks, 1, "a6", HALF, 1, source="v")
+            yield from self._block(blocks, 2, "a7", HALF, 1, source="a6")
+        elif half == 4:
+            yield from self._block(blocks, 3, "a8", HALF, 1, source="a7")
+            yield from self._block(blocks, 4, "a9", HALF, 1, source="a8")
+            yield self._fusion("a10 in", ("v", "a7", "a9"), self.fuse_rising, HALF, 1)
+            yield from self._block(blocks, 5, "a10", HALF, 1)
 
     def _fusion(
         self, name: str, sources: tuple[str, ...], layer: Conv, grid: Grid, multiple: int

@@ -46,6 +46,16 @@ def test_maps_share_a_slot_only_one_after_the_other(name: str) -> None:
         assert (slot.first, slot.last) == (lives[names[0]][0], lives[names[-1]][1])
 
 
+@pytest.mark.parametrize("name", NETWORKS)
+def test_no_slot_lies_idle(name: str) -> None:
+    graph, plan = plan_for(name)
+    lives = lifetimes(graph)
+    for number, slot in enumerate(plan.slots):
+        spans = [lives[written] for written, place in plan.slot_of.items() if place == number]
+        used = {stage for first, last in spans for stage in range(first, last + 1)}
+        assert used == set(range(slot.first, slot.last + 1))
+
+
 def test_tiles_are_large_where_they_are_many_whoever_works() -> None:
     graph = DIN(DINSpec(branches=2, depth=3, blocks=1, features=48, growth=16)).graph
     sides = {
@@ -82,6 +92,21 @@ def test_imdn_keeps_three_maps() -> None:
     _, plan = plan_for("imdn-x2")
     # Running sum, block input and the map that is pooled: 64 channels each.
     assert plan.map_bytes == 3 * 64 * 240 * 320 * 4
+
+
+def test_msfin_keeps_two_maps_at_full_size_one_at_half_and_two_at_a_quarter() -> None:
+    graph, plan = plan_for("msfin")
+    width = graph.maps["f"].channels
+    # Values for each of the input's pixels; a map of level 3 has four times the channels.
+    values = (2 * 16 + 2 * 4 + 2 * 4) * width
+    assert plan.map_bytes == values * 240 * 320 * 4
+
+
+def test_tiles_are_at_most_64_halos() -> None:
+    graph = random_network("msfin").graph
+    plan = plan_execution(graph, 1000, 1000)
+    bodies = {size for stage, size in zip(graph.stages, plan.tiles, strict=True) if stage.halo == 2}
+    assert bodies and max(bodies) == (128, 128)
 
 
 def test_a_quarter_resolution_network_keeps_little() -> None:
