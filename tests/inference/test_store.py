@@ -32,7 +32,7 @@ def test_reads_what_was_written(
 
 
 def test_a_map_in_a_mapping_of_its_own_keeps_its_values(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr(store, "LARGEST_KEPT", 0)
+    monkeypatch.setattr(store, "SMALLEST_MAPPED", 0)
     # Not a whole number of huge pages.
     stored = MemoryMap.empty(3, 101, 103)
     truth = torch.rand(1, 3, 101, 103)
