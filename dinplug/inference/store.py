@@ -20,7 +20,7 @@ from dinplug.inference.plan import FLOAT
 from dinplug.networks.stages import Span
 
 HUGE_PAGE = 2 << 20
-SMALLEST_MAPPED = 16 << 20
+SMALLEST_MAPPED = 8 << 20
 """Bytes from which a map lies outside the heap, which it would leave in pieces between tiles."""
 FORGET_AFTER = 16 << 20
 """Bytes read and written in a scratch map after which its pages leave the resident set."""
