@@ -25,6 +25,8 @@ OPERATOR_SHARE = 3.0
 STRIP_PIXELS = 16384
 """Measured: rows of full width with about so many pixels stay in a processor's caches, and are
 whole runs of memory that operators need not copy."""
+IDLE_SHARE = 1.01
+"""Of the least that feature maps can take: what they take where one waits for its next use."""
 CACHE_SETS = 64 * 64
 """Bytes after which addresses share a set of a processor's first cache: sets times a line."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
@@ -163,16 +165,27 @@ def plan_execution(
 def assign_slots(
     graph: StageGraph, height: int, width: int, value_bytes: Mapping[str, int] | None = None
 ) -> tuple[tuple[Slot, ...], dict[str, int]]:
-    """Give every map between image and output a slot, that of a map just done with if there is one.
+    """Give every map between image and output a slot, using slots again once they are free.
 
-    A slot that lay idle in between would take memory for nothing. A stage without halo may write
-    over a map it reads for the last time: each tile touches only its own pixels. `value_bytes` are
-    those of each map's type, None: all are float32.
+    A stage without halo may write over a map it reads for the last time: each tile touches only
+    its own pixels. A slot lies idle until it is used again only at stages that are not the fullest:
+    new memory costs time, idle memory at the peak costs memory. `value_bytes` are those of each
+    map's type, None: all are float32.
     """
-    last = graph.last_readers()
+    bytes_of = value_bytes or dict.fromkeys(graph.maps, FLOAT)
+    without_idle, _ = _assign(graph, height, width, bytes_of, 0)
+    most = max(memory_at(without_idle, stage) for stage in range(len(graph.stages)))
+    return _assign(graph, height, width, bytes_of, int(most * IDLE_SHARE))
+
+
+def _assign(
+    graph: StageGraph, height: int, width: int, value_bytes: Mapping[str, int], most: int
+) -> tuple[tuple[Slot, ...], dict[str, int]]:
+    """Slots of which none lies idle where they would then take more than `most` bytes."""
+    last, maps = graph.last_readers(), graph.maps
     slots: list[Slot] = []
     slot_of: dict[str, int] = {}
-    maps = graph.maps
+    taken = [0] * len(graph.stages)  # bytes of all slots at each stage
     for index, stage in enumerate(graph.stages):
         done = {
             slot_of[read.name]
@@ -183,21 +196,27 @@ def assign_slots(
         for written in stage.writes:
             if written.name == "output":
                 continue
-            size = (written.channels, written.grid.size(height), written.grid.size(width))
-            wide = FLOAT if value_bytes is None else value_bytes[written.name]
+            sides = (written.grid.size(height), written.grid.size(width))
+            lives = (index, last[written.name])
+            new = Slot(written.channels, *sides, *lives, value_bytes=value_bytes[written.name])
+            shape, size = (new.channels, *sides, new.value_bytes), new.size
             free = [
                 number
                 for number, slot in enumerate(slots)
-                if (slot.channels, slot.height, slot.width, slot.value_bytes) == (*size, wide)
-                and (slot.last == index - 1 or number in done)
+                if (slot.channels, slot.height, slot.width, slot.value_bytes) == shape
+                and (slot.last < index or number in done)
+                and all(bytes_ + size <= most for bytes_ in taken[slot.last + 1 : index])
             ]
             number = free[0] if free else len(slots)
             done.discard(number)
             if free:
-                slots[number] = replace(slots[number], last=last[written.name])
+                begin = slots[number].last + 1
+                slots[number] = replace(slots[number], last=new.last)
             else:
-                lives = (index, last[written.name])
-                slots.append(Slot(*size, *lives, value_bytes=wide))
+                begin = index
+                slots.append(new)
+            for held in range(begin, new.last + 1):
+                taken[held] += size
             slot_of[written.name] = number
     return tuple(slots), slot_of
 
