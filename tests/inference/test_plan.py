@@ -117,7 +117,7 @@ def test_msfin_keeps_two_maps_at_full_size_one_at_half_and_two_at_a_quarter() ->
     assert plan.map_bytes == values * 240 * 320 * 4
 
 
-def test_tiles_are_at_most_64_halos() -> None:
+def test_tiles_are_no_larger_than_pays_for_their_halo() -> None:
     graph = random_network("msfin").graph
     plan = plan_execution(graph, 1000, 1000)
     bodies = {size for stage, size in zip(graph.stages, plan.tiles, strict=True) if stage.halo == 2}
