@@ -31,8 +31,8 @@ CACHE_SETS = 64 * 64
 """Bytes after which addresses share a set of a processor's first cache: sets times a line."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
-GOOD_TILE, GOOD_HALOS = 128, 64
-"""Pixels, and halos, above both of which a side gains no time and costs memory (measured)."""
+LARGEST_TILE_HALOS = 64
+"""The same in halos, above which a side gains no time and costs memory (measured)."""
 
 
 @dataclass(frozen=True)
@@ -235,7 +235,7 @@ def stage_tile(
     if stage.is_pointwise:
         columns = stage.grid.size(width)
         return max(1, min(STRIP_PIXELS, limit * limit) // columns), columns
-    side = min(limit, max(GOOD_TILE, GOOD_HALOS * stage.halo)) if stage.halo else limit
+    side = min(limit, LARGEST_TILE_HALOS * stage.halo) if stage.halo else limit
     while side > SMALLEST_TILE:
         is_many = count_tiles(stage, height, width, (side, side)) >= MANY_TILES
         most = LARGEST_WORKSPACE if is_many else TARGET_WORKSPACE
