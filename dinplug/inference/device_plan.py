@@ -8,19 +8,14 @@ from dataclasses import dataclass
 
 from dinplug.errors import UsageError
 from dinplug.inference.plan import (
-    FLOAT,
-    Place,
-    Slot,
     TileSize,
-    assign_slots,
     count_tiles,
-    memory_at,
     readable_size,
-    spill,
     values_per_pixel,
     window_pixels,
 )
 from dinplug.inference.precision import TypedGraph
+from dinplug.inference.slots import FLOAT, Place, Slot, assign_slots, memory_at, spill
 from dinplug.networks.stages import Stage
 
 LARGEST_AREA = 1 << 22

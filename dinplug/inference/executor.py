@@ -21,7 +21,8 @@ from dinplug.errors import Interrupted, SetupError
 from dinplug.inference.allocator import give_freed_memory_back
 from dinplug.inference.moments import TileMoments
 from dinplug.inference.out_of_memory import is_out_of_memory
-from dinplug.inference.plan import SMALLEST_TILE, ExecutionPlan, Slot, TileSize
+from dinplug.inference.plan import SMALLEST_TILE, ExecutionPlan, TileSize
+from dinplug.inference.slots import Slot
 from dinplug.inference.store import MemoryMap, ScratchMap, StoredMap
 from dinplug.inference.tiling import halves, inside, tiles
 from dinplug.networks.stages import (

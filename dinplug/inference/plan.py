@@ -1,20 +1,17 @@
-"""Plan a tiled run: tile sides, where each feature map is kept, and the peak of memory."""
+"""Plan a tiled run: tile sides, slots of feature maps, and the peak of memory."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from typing import Literal
 
 from dinplug.errors import UsageError
-from dinplug.networks.stages import FeatureMap, Grid, Read, Stage, StageGraph
+from dinplug.inference.slots import FLOAT, Slot, assign_slots, memory_at, spill
+from dinplug.networks.stages import FeatureMap, Grid, Stage, StageGraph
 
-Place = Literal["device", "memory", "scratch"]
-"""Where a map is kept; on a CPU, memory is the device's."""
 TileSize = tuple[int, int]
 """Rows and columns of a stage's tiles, on its grid."""
 
-FLOAT = 4
 TARGET_WORKSPACE, LARGEST_WORKSPACE = 88 << 20, 160 << 20
 """Bytes of one tile's inputs, outputs and workspace, which decide its side: the second where tiles
 are many. A worker keeps the most that any stage took, beside the maps of all later ones."""
@@ -25,35 +22,12 @@ OPERATOR_SHARE = 3.0
 STRIP_PIXELS = 16384
 """Measured: rows of full width with about so many pixels stay in a processor's caches, and are
 whole runs of memory that operators need not copy."""
-IDLE_SHARE = 1.01
-"""Of the least that feature maps can take: what they take where one waits for its next use."""
 CACHE_SETS = 64 * 64
 """Bytes after which addresses share a set of a processor's first cache: sets times a line."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
 LARGEST_TILE_HALOS = 64
 """The same in halos, above which a side gains no time and costs memory (measured)."""
-
-
-@dataclass(frozen=True)
-class Slot:
-    """Storage that one map, or several one after the other, live in.
-
-    It is needed from stage `first` to stage `last`, both included.
-    """
-
-    channels: int
-    height: int
-    width: int
-    first: int
-    last: int
-    place: Place = "memory"
-    value_bytes: int = FLOAT
-
-    @property
-    def size(self) -> int:
-        """Bytes."""
-        return self.channels * self.height * self.width * self.value_bytes
 
 
 @dataclass(frozen=True)
@@ -162,65 +136,6 @@ def plan_execution(
         limit //= 2
 
 
-def assign_slots(
-    graph: StageGraph, height: int, width: int, value_bytes: Mapping[str, int] | None = None
-) -> tuple[tuple[Slot, ...], dict[str, int]]:
-    """Give every map between image and output a slot, using slots again once they are free.
-
-    A stage without halo may write over a map it reads for the last time: each tile touches only
-    its own pixels. A slot lies idle until it is used again only at stages that are not the fullest:
-    new memory costs time, idle memory at the peak costs memory. `value_bytes` are those of each
-    map's type, None: all are float32.
-    """
-    bytes_of = value_bytes or dict.fromkeys(graph.maps, FLOAT)
-    without_idle, _ = _assign(graph, height, width, bytes_of, 0)
-    most = max(memory_at(without_idle, stage) for stage in range(len(graph.stages)))
-    return _assign(graph, height, width, bytes_of, int(most * IDLE_SHARE))
-
-
-def _assign(
-    graph: StageGraph, height: int, width: int, value_bytes: Mapping[str, int], most: int
-) -> tuple[tuple[Slot, ...], dict[str, int]]:
-    """Slots of which none lies idle where they would then take more than `most` bytes."""
-    last, maps = graph.last_readers(), graph.maps
-    slots: list[Slot] = []
-    slot_of: dict[str, int] = {}
-    taken = [0] * len(graph.stages)  # bytes of all slots at each stage
-    for index, stage in enumerate(graph.stages):
-        done = {
-            slot_of[read.name]
-            for read in stage.reads
-            if read.name in slot_of and stage.halo == 0 and type(read) is Read
-            and last[read.name] == index and maps[read.name].grid == stage.grid
-        }  # fmt: skip
-        for written in stage.writes:
-            if written.name == "output":
-                continue
-            sides = (written.grid.size(height), written.grid.size(width))
-            lives = (index, last[written.name])
-            new = Slot(written.channels, *sides, *lives, value_bytes=value_bytes[written.name])
-            shape, size = (new.channels, *sides, new.value_bytes), new.size
-            free = [
-                number
-                for number, slot in enumerate(slots)
-                if (slot.channels, slot.height, slot.width, slot.value_bytes) == shape
-                and (slot.last < index or number in done)
-                and all(bytes_ + size <= most for bytes_ in taken[slot.last + 1 : index])
-            ]
-            number = free[0] if free else len(slots)
-            done.discard(number)
-            if free:
-                begin = slots[number].last + 1
-                slots[number] = replace(slots[number], last=new.last)
-            else:
-                begin = index
-                slots.append(new)
-            for held in range(begin, new.last + 1):
-                taken[held] += size
-            slot_of[written.name] = number
-    return tuple(slots), slot_of
-
-
 def stage_tile(
     stage: Stage, height: int, width: int, tile: int | None, limit: int, values: int
 ) -> TileSize:
@@ -296,11 +211,6 @@ def values_per_pixel(feature_map: FeatureMap, grid: Grid) -> int:
     return feature_map.channels * grid.step_to(feature_map.grid) ** 2
 
 
-def memory_at(slots: tuple[Slot, ...], stage: int, place: Place = "memory") -> int:
-    """Bytes of the slots that are in memory, or another place, while `stage` runs."""
-    return sum(s.size for s in slots if s.place == place and s.first <= stage <= s.last)
-
-
 def output_bytes(stage: Stage, height: int, width: int) -> int:
     """Bytes of the output if this stage writes it."""
     return sum(
@@ -308,21 +218,3 @@ def output_bytes(stage: Stage, height: int, width: int) -> int:
         for m in stage.writes
         if m.name == "output"
     )
-
-
-def spill(
-    slots: tuple[Slot, ...],
-    budgets: list[int],
-    source: Place = "memory",
-    target: Place = "scratch",
-) -> tuple[Slot, ...]:
-    """Move slots from `source` to `target`, largest first, until each stage fits its budget."""
-    kept = list(slots)
-    movable = [number for number, slot in enumerate(slots) if slot.place == source]
-    for number in sorted(movable, key=lambda n: -slots[n].size):
-        if all(
-            memory_at(tuple(kept), stage, source) <= budget for stage, budget in enumerate(budgets)
-        ):
-            break
-        kept[number] = replace(kept[number], place=target)
-    return tuple(kept)

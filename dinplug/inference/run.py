@@ -22,8 +22,9 @@ from dinplug.inference.device_plan import DevicePlan
 from dinplug.inference.ensemble import ORIENTATIONS, self_ensemble
 from dinplug.inference.executor import Progress, TiledRun
 from dinplug.inference.out_of_memory import memory_for
-from dinplug.inference.plan import FLOAT, ExecutionPlan, plan_execution
+from dinplug.inference.plan import ExecutionPlan, plan_execution
 from dinplug.inference.precision import PRECISIONS
+from dinplug.inference.slots import FLOAT
 from dinplug.inference.store import MemoryMap
 from dinplug.networks.folding import fold
 from dinplug.networks.stages import StagedNetwork, run_whole

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor
 
 from dinplug.errors import SetupError
-from dinplug.inference.plan import FLOAT
+from dinplug.inference.slots import FLOAT
 from dinplug.networks.stages import Span
 
 HUGE_PAGE = 2 << 20

@@ -5,13 +5,8 @@ import itertools
 import pytest
 
 from dinplug.errors import UsageError
-from dinplug.inference.plan import (
-    IDLE_SHARE,
-    STRIP_PIXELS,
-    ExecutionPlan,
-    plan_execution,
-    window_pixels,
-)
+from dinplug.inference.plan import STRIP_PIXELS, ExecutionPlan, plan_execution, window_pixels
+from dinplug.inference.slots import IDLE_SHARE
 from dinplug.networks.din import DIN, DINSpec
 from dinplug.networks.stages import StageGraph
 from tests.inference.cases import NETWORKS, random_network
