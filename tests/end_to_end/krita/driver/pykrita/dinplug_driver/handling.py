@@ -83,8 +83,8 @@ def select(document: Any, rectangle: list[int], feather: int = 0) -> Any:
 def when_idle(document: Any, action: str) -> None:
     """Choose an entry of Krita's own menus.
 
-    Undo and redo do nothing while Krita is busy with the image, be it with the thumbnail that it
-    draws by itself after a while: what has begun must end in the same step.
+    Undo was once seen to do nothing, as if Krita had been busy with the image, on which it also
+    works by itself after a while: what has begun must end in the same step.
     """
     document.waitForDone()
     Krita.instance().action(action).trigger()
