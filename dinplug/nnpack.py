@@ -40,8 +40,8 @@ def is_fitting(x: Tensor) -> bool:
     return len(x) == 1 and x.shape[1] >= LEAST_CHANNELS and find_winograd() is not None
 
 
-def convolve(x: Tensor, weight: Tensor, bias: Tensor | None) -> Tensor:
-    """3x3 convolution with zero padding of planes (1, C, H, W) that follow each other in memory."""
+def convolve(x: Tensor, weight: Tensor, bias: Tensor | None, padding: tuple[int, int]) -> Tensor:
+    """3x3 convolution of planes (1, C, H, W) that follow each other in memory, zeros around."""
     operator = find_winograd()
     assert operator is not None
-    return operator(x, weight, bias, _ONE, _ONE)
+    return operator(x, weight, bias, padding, _ONE)

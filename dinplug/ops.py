@@ -258,9 +258,9 @@ def convolve(
     (`in_planes`) and oneDNN all of it in one operator, unless the choice of kernels is `off`.
     """
     if _runs_fused(x, weight) and (residual is None or residual.dtype == x.dtype):
-        is_plain_3x3 = weight.shape[2:] == (3, 3) and stride == padding == (1, 1) and groups == 1
+        is_plain_3x3 = weight.shape[2:] == (3, 3) and stride == (1, 1) and groups == 1
         if is_plain_3x3 and x.is_contiguous() and nnpack.is_fitting(x):
-            y = nnpack.convolve(x, weight, bias)
+            y = nnpack.convolve(x, weight, bias, padding)
             return onednn.activate_(y if residual is None else y.add_(residual), slope)
         return onednn.convolve(x, weight, bias, stride, padding, groups, slope, residual, in_place)
     y = F.conv2d(x, weight, bias, stride, padding, 1, groups)

@@ -25,6 +25,7 @@ from dinplug.inference.plan import SMALLEST_TILE, ExecutionPlan, TileSize
 from dinplug.inference.slots import Slot
 from dinplug.inference.store import MemoryMap, ScratchMap, StoredMap
 from dinplug.inference.tiling import halves, inside, tiles
+from dinplug.networks.shrinking import shrinking
 from dinplug.networks.stages import (
     Span,
     Stage,
@@ -203,19 +204,22 @@ class TiledRun:
             raise Interrupted("stopped as asked")
         if self.is_short:
             return None
-        window_rows, window_columns = rows.widened(stage.halo), columns.widened(stage.halo)
+        window = rows.widened(stage.halo), columns.widened(stage.halo)
         moments, parts = {}, []
         try:
             with torch.inference_mode():
                 inputs = tuple(
-                    self._read(stage, index, window_rows, window_columns)
-                    for index in range(len(stage.reads))
+                    self._read(stage, index, *window) for index in range(len(stage.reads))
                 )
-                outputs = stage.run(StageInput(inputs, attention, window_rows, window_columns))
+                with shrinking(*(stage.shrinks and w.is_inner for w in window)):
+                    outputs = stage.run(StageInput(inputs, attention, *window))
                 for spec, values in zip(stage.writes, outputs, strict=True):
                     step = stage.grid.step_to(spec.grid)
                     part = values[
-                        :, :, inside(rows, window_rows, step), inside(columns, window_columns, step)
+                        :,
+                        :,
+                        inside(rows, window[0], step, values.shape[2]),
+                        inside(columns, window[1], step, values.shape[3]),
                     ]
                     if spec.name in self.pooled:
                         moments[spec.name] = TileMoments.of(part, self.pooled[spec.name])

@@ -28,6 +28,8 @@ SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
 LARGEST_TILE_HALOS = 64
 """The same in halos, above which a side gains no time and costs memory (measured)."""
+LARGEST_SHRINKING, SHRINKING_HALOS = 128, 32
+"""The same, the larger of the two, where windows shrink and so have but half of the halo's work."""
 
 
 @dataclass(frozen=True)
@@ -157,6 +159,8 @@ def stage_tile(
         if values * (side + 2 * stage.halo) ** 2 * FLOAT <= most:
             break
         side //= 2
+    if stage.shrinks:
+        side = min(side, max(LARGEST_SHRINKING, SHRINKING_HALOS * stage.halo))
     while side > SMALLEST_TILE and collides(stage, height, width, side):
         side -= 1
     return side, side

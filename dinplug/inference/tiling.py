@@ -40,7 +40,11 @@ def halved(span: Span) -> tuple[Span, Span]:
     return Span(span.start, middle, span.length), Span(middle, span.stop, span.length)
 
 
-def inside(tile: Span, window: Span, step: int) -> slice:
-    """Where `tile` lies in an output that covers `window`, on a grid `step` times finer."""
-    start = (tile.start - window.start) * step
+def inside(tile: Span, window: Span, step: int, size: int | None = None) -> slice:
+    """Where `tile` lies in an output that covers `window`, on a grid `step` times finer.
+
+    Of `size` pixels, if that is given: less than the window where it shrank, alike at both ends.
+    """
+    lost = 0 if size is None else (window.size * step - size) // 2
+    start = (tile.start - window.start) * step - lost
     return slice(start, start + tile.size * step)

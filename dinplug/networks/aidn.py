@@ -13,13 +13,13 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import torch
 from torch import Tensor, nn
 
 from dinplug import ops
 from dinplug.networks.distillation import DistillationNetwork
 from dinplug.networks.esa import ESA, FIELD, POOLED_GRID, STRIDE, PooledRead, ResampledRead
 from dinplug.networks.layers import Conv
+from dinplug.networks.shrinking import concatenate, middle
 from dinplug.networks.stages import FeatureMap, Stage, StageInput, halo_of, reach, reads
 
 SLOPE = 0.05
@@ -80,7 +80,7 @@ class RFDB(nn.Module):
         for distil, refine in zip(self.distils, self.refines, strict=True):
             kept.append(distil(x))
             x = refine(x, x)
-        fused: Tensor = self.fuse(torch.cat([*kept, self.last(x)], dim=1))
+        fused: Tensor = self.fuse(concatenate([*kept, self.last(x)]))
         return fused
 
     def halo(self) -> int:
@@ -146,10 +146,11 @@ class AIDB(nn.Module):
             joined = [x] if step > 0 else []
             if self.multiplexes:
                 joined += kept
-            residual = sum(joined[1:], joined[0]) if joined else None
+            fitting = [middle(part, x, lost=(1, 1)) for part in joined]
+            residual = sum(fitting[1:], fitting[0]) if fitting else None
             # A sum is in memory of its own, which the result may take.
             x = refine(x, residual, in_place=len(joined) > 1)
-        fused: Tensor = self.fuse(torch.cat([*kept, self.last(x)], dim=1))
+        fused: Tensor = self.fuse(concatenate([*kept, self.last(x)]))
         return fused
 
     def halo(self) -> int:
@@ -199,6 +200,7 @@ class AIDN(DistillationNetwork):
             block.halo(),
             workspace=4 * self.features,
             planes=isinstance(block, RFDB),
+            shrinks=True,
         )
 
     def _coarse_stages(self, number: int, esa: ESA) -> Iterator[Stage]:

@@ -209,6 +209,7 @@ class DIN(StagedNetwork):
             pools=sources if attends else (),
             prepare=node.attention if isinstance(node, AsyCA | SqueezeExcite) else None,
             workspace=2 * (spec.features + 5 * spec.growth) + (spec.blocks + 2) * spec.features,
+            shrinks=True,
         )
 
     def _fusion_stage(

@@ -18,6 +18,7 @@ from torch import Tensor, nn
 from dinplug import ops
 from dinplug.networks.distillation import DistillationNetwork
 from dinplug.networks.layers import Conv
+from dinplug.networks.shrinking import concatenate
 from dinplug.networks.stages import (
     INPUT_GRID,
     Grid,
@@ -112,7 +113,7 @@ class IMDB(nn.Module):
         for conv in self.distils[:-1]:
             part, x = conv(x).split((self.kept, self.rest), dim=1)
             kept.append(part)
-        return torch.cat([*kept, self.distils[-1](x)], dim=1)
+        return concatenate([*kept, self.distils[-1](x)])
 
     def finish(self, distilled: Tensor, gate: Tensor | None, x: Tensor) -> Tensor:
         """The block's output from its features, their gate (N, C) or None, and its input."""
@@ -177,6 +178,7 @@ class IMDN(DistillationNetwork):
             self.grid,
             workspace=3 * self.features,
             planes=True,
+            shrinks=True,
         )
 
     def _finish_stage(self, number: int, block: IMDB) -> Stage:

@@ -6,6 +6,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from dinplug import ops
+from dinplug.networks import shrinking
 
 
 class Conv(nn.Conv2d):
@@ -38,12 +39,15 @@ class Conv(nn.Conv2d):
         """
         assert not isinstance(self.padding, str)
         (rows, columns), (down, across) = self.padding, self.stride
+        padding = shrinking.kept_padding((rows, columns))
+        if residual is not None:
+            residual = shrinking.middle(residual, x, lost=(rows, columns))
         return ops.convolve(
             x,
             self.weight,
             self.bias,
             stride=(down, across),
-            padding=(rows, columns),
+            padding=padding,
             groups=self.groups,
             slope=self.slope,
             residual=residual,

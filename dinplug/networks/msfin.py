@@ -288,6 +288,7 @@ class MSFIN(StagedNetwork):
                 halo_of(reach(block.body)),
                 grid,
                 workspace=2 * body.channels,
+                shrinks=True,
             )
             yield Stage(
                 written,

@@ -7,19 +7,18 @@ later stage turns the statistics of the *whole* map into attention weights, once
 
 Zero padding at the picture's border needs no special case: a window is cut off at the border, so
 the convolutions' own padding stands exactly where it stands for the whole image; at a tile's
-inner borders padding spoils only the halo, which is cut away.
+inner borders padding spoils only the halo, which is cut away, or is left out (`shrinking`).
 """
 
 from __future__ import annotations
 
 import math
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, field
 from fractions import Fraction
 from typing import ClassVar, Literal
 
-import torch
 from torch import Tensor, nn
 
 from dinplug import ops
@@ -79,6 +78,11 @@ class Span:
     @property
     def size(self) -> int:
         return self.stop - self.start
+
+    @property
+    def is_inner(self) -> bool:
+        """Whether it ends before the picture's border at both ends."""
+        return self.start > 0 and self.stop < self.length
 
     def widened(self, halo: int) -> Span:
         """The span with `halo` pixels of context, cut off at the picture's border."""
@@ -173,7 +177,8 @@ class Stage:
     statistics of the whole maps in `pools` into the attention that every call of `run` receives;
     `pool_kind` "mean" asks for their means, "moments" for the population variance as well.
     `workspace` bounds the float values alive at once per window pixel, besides inputs and outputs.
-    `planes` says that it convolves channels' planes where that is faster (`ops.in_planes`).
+    `planes` says that it convolves channels' planes where that is faster (`ops.in_planes`),
+    `shrinks` that within `shrinking` its outputs cover the middle of the window, tile included.
     """
 
     name: str
@@ -187,6 +192,7 @@ class Stage:
     prepare: Callable[..., Tensor] | None = None
     workspace: int = 0
     planes: bool = False
+    shrinks: bool = False
 
     @property
     def is_pointwise(self) -> bool:
@@ -341,8 +347,3 @@ class StagedNetwork(nn.Module, ABC):
 def total_parameters(network: nn.Module) -> int:
     """The number of trained values."""
     return sum(p.numel() for p in network.parameters())
-
-
-def concatenate(parts: Sequence[Tensor]) -> Tensor:
-    """Join maps along channels."""
-    return parts[0] if len(parts) == 1 else torch.cat(list(parts), dim=1)

@@ -73,18 +73,18 @@ def test_tiles_are_large_where_they_are_many_whoever_works() -> None:
         for side in (256, 1024)
         for workers in (1, 16)
     }
-    assert sides == {(256, 1): 128, (256, 16): 128, (1024, 1): 256, (1024, 16): 256}
+    assert sides == {(256, 1): 128, (256, 16): 128, (1024, 1): 224, (1024, 16): 224}
 
 
 def test_windows_between_others_do_not_collide_in_caches() -> None:
     graph = random_network("imdn-x2").graph
     distil = next(stage for stage in graph.stages if stage.name == "distil 1")
-    side = plan_execution(graph, 992, 992).tiles[graph.stages.index(distil)][0]
-    # Four tiles a side would be 248 pixels each, 256 with their halo of 4.
-    assert distil.halo == 4 and side < 248
-    assert window_pixels(distil, 992, 992, (side, side)) % 1024 != 0
+    side = plan_execution(graph, 960, 960).tiles[graph.stages.index(distil)][0]
+    # Eight tiles a side would be 120 pixels each, 128 with their halo of 4.
+    assert distil.halo == 4 and side < 120
+    assert window_pixels(distil, 960, 960, (side, side)) % 1024 != 0
     # A picture that is one window stays one.
-    assert plan_execution(graph, 256, 256).tiles[graph.stages.index(distil)] == (256, 256)
+    assert plan_execution(graph, 128, 128).tiles[graph.stages.index(distil)] == (128, 128)
 
 
 def test_stages_without_context_run_in_strips() -> None:

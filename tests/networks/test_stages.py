@@ -9,6 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dinplug.networks.layers import Conv
+from dinplug.networks.shrinking import shrinking
 from dinplug.networks.stages import (
     FeatureMap,
     Grid,
@@ -118,6 +119,7 @@ def run_tile(
     rows: Span,
     columns: Span,
     sides: tuple[int, int],
+    may_shrink: bool,
 ) -> None:
     """Run a stage for one tile and put what it writes in place."""
     window = (rows.widened(network_stage.halo), columns.widened(network_stage.halo))
@@ -129,19 +131,23 @@ def run_tile(
         inputs.append(
             maps[read.name][:, :, spans[0].start : spans[0].stop, spans[1].start : spans[1].stop]
         )
-    outputs = network_stage.run(StageInput(tuple(inputs), attention, *window))
+    with shrinking(*(may_shrink and network_stage.shrinks and w.is_inner for w in window)):
+        outputs = network_stage.run(StageInput(tuple(inputs), attention, *window))
     for written, values in zip(network_stage.writes, outputs, strict=True):
         step = network_stage.grid.step_to(written.grid)
+        lost = [(w.size * step - n) // 2 for w, n in zip(window, values.shape[2:], strict=True)]
         inner = [
-            slice((tile.start - w.start) * step, (tile.stop - w.start) * step)
-            for tile, w in zip((rows, columns), window, strict=True)
+            slice((tile.start - w.start) * step - cut, (tile.stop - w.start) * step - cut)
+            for tile, w, cut in zip((rows, columns), window, lost, strict=True)
         ]
         place = [slice(t.start, t.stop) for t in (span.refined(step) for span in (rows, columns))]
         part = values[:, :, inner[0], inner[1]]
         maps[written.name][:, :, place[0], place[1]] = part
 
 
-def run_in_tiles(network: StagedNetwork, image: Tensor, side: int) -> Tensor:
+def run_in_tiles(
+    network: StagedNetwork, image: Tensor, side: int, may_shrink: bool = False
+) -> Tensor:
     """The plainest tiled run: every map kept whole, statistics from the whole maps."""
     graph, sides = network.graph, (image.shape[-2], image.shape[-1])
     maps = {"image": image}
@@ -153,21 +159,44 @@ def run_in_tiles(network: StagedNetwork, image: Tensor, side: int) -> Tensor:
             maps[written.name] = torch.full((1, *shape), torch.nan)
         lengths = [network_stage.grid.size(length) for length in sides]
         for rows, columns in itertools.product(*(list(tiles(n, side)) for n in lengths)):
-            run_tile(network_stage, graph, maps, attention, rows, columns, sides)
+            run_tile(network_stage, graph, maps, attention, rows, columns, sides, may_shrink)
         for name, kind in graph.pooled().items():
             if name in maps and name not in statistics:
                 statistics[name] = Statistics.of(maps[name], kind)
     return maps["output"]
 
 
+@pytest.mark.parametrize("may_shrink", [False, True], ids=["padded", "shrinking"])
 @pytest.mark.parametrize("name", NETWORKS)
-def test_stages_see_enough(name: str) -> None:
+def test_stages_see_enough(name: str, may_shrink: bool) -> None:
     network = random_network(name)
-    height, width = (16, 20) if network.multiple_of == 4 else (16, 19)
+    # Enough for a window with context on all sides: the third tile of DIN, whose halo is 13.
+    side = 36 if name.startswith("din") else 19
+    height, width = side * network.multiple_of, (side + 1) * network.multiple_of
     image = torch.rand(1, 3, height, width) * network.value_range
     with torch.no_grad():
         whole = network(image)
-        tiled = run_in_tiles(network, image, 7)
+        tiled = run_in_tiles(network, image, 7, may_shrink)
     assert whole.shape == (1, 3, network.scale * height, network.scale * width)
     scale = max(1.0, whole.abs().max().item())
     assert (tiled - whole).abs().max().item() <= TOLERANCE * scale
+
+
+@pytest.mark.parametrize("name", ["din-dehaze", "imdn-x2", "aidn-x2", "rfdn-x4", "msfin"])
+def test_windows_shrink_by_their_halo(name: str) -> None:
+    network = random_network(name)
+    shrinking_stages = [s for s in network.graph.stages if s.shrinks]
+    assert shrinking_stages
+    for network_stage in shrinking_stages:
+        maps = network.graph.maps
+        side = 2 * network_stage.halo + 5
+        inputs = tuple(
+            torch.rand(1, maps[r.name].channels, side, side) for r in network_stage.reads
+        )
+        span = Span(1, 1 + side, 2 + side)
+        attention = torch.ones(1, len(inputs), inputs[0].shape[1]) / len(inputs)
+        for sides in itertools.product((False, True), repeat=2):
+            with torch.no_grad(), shrinking(*sides):
+                outputs = network_stage.run(StageInput(inputs, attention, span, span))
+            shrunk = [5 if shrinks else side for shrinks in sides]
+            assert [list(values.shape[2:]) for values in outputs] == [shrunk] * len(outputs)
