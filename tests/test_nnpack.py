@@ -1,6 +1,7 @@
 """NNPACK's convolution gives what the plain operator gives, and is missed without harm."""
 
 from itertools import product
+from typing import Any
 
 import pytest
 import torch
@@ -25,6 +26,20 @@ def case(sides: tuple[int, int]) -> tuple[Tensor, Tensor, Tensor]:
 
 
 @needs_nnpack
+@pytest.mark.parametrize("padding", [(0, 0), (0, 1), (1, 0)], ids=str)
+@pytest.mark.parametrize("sides", [(3, 3), (8, 4), (13, 31)], ids=str)
+def test_planes_shrink_where_they_are_not_padded(
+    sides: tuple[int, int], padding: tuple[int, int]
+) -> None:
+    x, weight, bias = case(sides)
+    with torch.no_grad():
+        expected = torch.nn.functional.conv2d(x, weight, bias, padding=padding)
+        found = ops.convolve(x.contiguous(), weight, bias, padding=padding)
+    assert found.shape == expected.shape
+    assert (found - expected).abs().max().item() <= ROUNDING
+
+
+@needs_nnpack
 @pytest.mark.parametrize("sides", [(1, 1), (1, 9), (5, 2), (6, 6), (13, 31)], ids=str)
 def test_planes_are_convolved_as_by_the_plain_operator(
     sides: tuple[int, int], monkeypatch: pytest.MonkeyPatch
@@ -33,7 +48,7 @@ def test_planes_are_convolved_as_by_the_plain_operator(
     calls = 0
     convolve = nnpack.convolve
 
-    def counted(*arguments: Tensor) -> Tensor:
+    def counted(*arguments: Any) -> Tensor:
         nonlocal calls
         calls += 1
         return convolve(*arguments)

@@ -237,9 +237,12 @@ class Service:
             share = progress.done / progress.total
             job.tell(progress.stage, share, watch.left(share))
 
-        full = restorer.at_full_strength(
-            picture.photo.rgb, on_progress=report, should_stop=lambda: job.is_over
-        )
+        try:
+            full = restorer.at_full_strength(
+                picture.photo.rgb, on_progress=report, should_stop=lambda: job.is_over
+            )
+        finally:
+            restorer.runner.forget()  # a host may be idle for hours now
         order.warm.speed = watch.taken / (width * height) / _effort(order)
         return full
 

@@ -19,10 +19,11 @@ from torch import Tensor
 
 from dinplug.errors import Interrupted, SetupError
 from dinplug.inference.allocator import give_freed_memory_back
+from dinplug.inference.kept_maps import KeptMaps
 from dinplug.inference.moments import TileMoments
 from dinplug.inference.out_of_memory import is_out_of_memory
 from dinplug.inference.plan import SMALLEST_TILE, ExecutionPlan, TileSize
-from dinplug.inference.slots import Slot
+from dinplug.inference.slots import FLOAT, Slot
 from dinplug.inference.store import MemoryMap, ScratchMap, StoredMap
 from dinplug.inference.tiling import halves, inside, tiles
 from dinplug.networks.shrinking import shrinking
@@ -62,10 +63,11 @@ class TiledRun:
         output: Tensor,
         on_progress: Callable[[Progress], None] | None = None,
         should_stop: Callable[[], bool] | None = None,
+        kept: KeptMaps | None = None,
     ) -> None:
         self.graph, self.plan = graph, plan
         self.on_progress, self.should_stop = on_progress, should_stop
-        self.device = image.device
+        self.kept = kept or KeptMaps()
         self.maps: dict[str, StoredMap] = {
             graph.image.name: MemoryMap(image),
             "output": MemoryMap(output),
@@ -93,36 +95,49 @@ class TiledRun:
         try:
             with single_threaded_operators():
                 for index, stage in enumerate(self.graph.stages):
-                    self._allocate(stage)
+                    self._allocate(index)
                     self._run_stage(stage, self.plan.tiles[index])
                     for name in [n for n in self.maps if last.get(n) == index]:
                         del self.maps[name]
                     for number in [n for n in self.storage if self.plan.slots[n].last <= index]:
-                        del self.storage[number]
+                        self._release(number)
         finally:
             self.pool.shutdown()
 
-    def _allocate(self, stage: Stage) -> None:
-        for written in stage.writes:
-            if written.name == "output":
-                continue
-            number = self.plan.slot_of[written.name]
+    def _allocate(self, index: int) -> None:
+        """Give what a stage writes its place: in use already, kept from before, or new."""
+        written = [w.name for w in self.graph.stages[index].writes if w.name != "output"]
+        slots = {
+            self.plan.slot_of[name]: self.plan.slots[self.plan.slot_of[name]] for name in written
+        }
+        wanted = {number: slot for number, slot in slots.items() if number not in self.storage}
+        for number, slot in wanted.items():
+            block = self.kept.take(slot.size // FLOAT) if slot.place == "memory" else None
+            if block is not None:
+                self.storage[number] = MemoryMap.over(block, *slot.sides)
+        self.kept.keep_at_most(self.plan.idle_bytes(index))
+        for number, slot in wanted.items():
             if number not in self.storage:
-                self.storage[number] = self._new_map(self.plan.slots[number])
-            self.maps[written.name] = self.storage[number]
+                self.storage[number] = self._new_map(slot)
+        for name in written:
+            self.maps[name] = self.storage[self.plan.slot_of[name]]
 
     def _new_map(self, slot: Slot) -> MemoryMap:
         """A slot's map where the plan wants it, or in a scratch file where memory ends."""
-        size = (slot.channels, slot.height, slot.width)
         if slot.place == "memory":
             try:
-                return MemoryMap.empty(*size, self.device)
+                return MemoryMap.over(self.kept.new(slot.size // FLOAT), *slot.sides)
             except (MemoryError, RuntimeError) as error:
                 if not is_out_of_memory(error):
                     raise
                 LOG.info("out of memory: a map of %d MiB goes to a scratch file", slot.size >> 20)
                 return scratch_instead(slot)
-        return ScratchMap(*size)
+        return ScratchMap(*slot.sides)
+
+    def _release(self, number: int) -> None:
+        stored = self.storage.pop(number)
+        if not isinstance(stored, ScratchMap):
+            self.kept.give(stored.block)
 
     def _run_stage(self, stage: Stage, size: TileSize) -> None:
         with torch.inference_mode():
@@ -168,6 +183,7 @@ class TiledRun:
         # New threads: one in which oneDNN once found no memory never gets any again.
         self.pool.shutdown()
         self.pool = new_pool(self.plan.workers)
+        self.kept.keep_at_most(0)
         give_freed_memory_back()
         least = max(SMALLEST_TILE, stage.halo)
         smaller = [half for tile in pending for half in halves(tile, least)]
@@ -244,11 +260,10 @@ class TiledRun:
         # Convolutions of more than a pixel would copy a window of a larger map at every use, but
         # for one of full width, which is a run of memory.
         take = stored.view if stage.halo == 0 or columns.size == columns.length else stored.read
-        window = take(
+        return take(
             read.span(rows, step, grid.size(self.plan.height)),
             read.span(columns, step, grid.size(self.plan.width)),
         )
-        return window.to(self.device)  # a scratch map is in host memory
 
     def _report(self, stage: Stage, pixels: int) -> None:
         if self.on_progress is None:
@@ -264,7 +279,7 @@ def scratch_instead(slot: Slot) -> ScratchMap:
     A full disk costs a run that was told to use scratch files; here it costs the photo.
     """
     try:
-        return ScratchMap(slot.channels, slot.height, slot.width)
+        return ScratchMap(*slot.sides)
     except SetupError as error:
         raise torch.OutOfMemoryError(str(error)) from error
 

@@ -67,6 +67,11 @@ class ExecutionPlan:
             memory_at(self.slots, stage) + fixed for stage, fixed in enumerate(self.fixed_bytes)
         )
 
+    def idle_bytes(self, stage: int) -> int:
+        """What maps that are done with may take while `stage` runs, for the peak to stay."""
+        most = min(self.map_bytes, self.peak_bytes - self.fixed_bytes[stage])
+        return most - memory_at(self.slots, stage)
+
     def __str__(self) -> str:
         rows = sorted({rows for rows, _ in self.tiles})
         heights = f"{rows[0]}" if len(rows) == 1 else f"{rows[0]} to {rows[-1]}"

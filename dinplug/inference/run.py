@@ -21,6 +21,7 @@ from dinplug.inference.device_engine import DeviceEngine
 from dinplug.inference.device_plan import DevicePlan
 from dinplug.inference.ensemble import ORIENTATIONS, self_ensemble
 from dinplug.inference.executor import Progress, TiledRun
+from dinplug.inference.kept_maps import KEPT_BETWEEN_PHOTOS, KeptMaps
 from dinplug.inference.out_of_memory import memory_for
 from dinplug.inference.plan import ExecutionPlan, plan_execution
 from dinplug.inference.precision import PRECISIONS
@@ -72,6 +73,7 @@ class NetworkRunner:
         self.graph = self.network.graph
         self.workers = 1 if options.reference else torch.get_num_threads()
         self.engine: DeviceEngine | None = None
+        self.kept = KeptMaps()
         if self.device.type == "cpu":
             keep_freed_memory()
         if not options.reference and is_for_engine(self.device, options.precision):
@@ -224,8 +226,14 @@ class NetworkRunner:
         height, width = image.shape[-2:]
         plan = self._host_plan(network, (height, width), (height, width))
         output = MemoryMap.empty(CHANNELS, scale * height, scale * width).whole
-        TiledRun(network.graph, plan, image, output, on_progress, should_stop).run()
+        TiledRun(network.graph, plan, image, output, on_progress, should_stop, self.kept).run()
+        is_limited = self.options.max_memory is not None or room_under_limit() is not None
+        self.kept.keep_at_most(0 if is_limited else KEPT_BETWEEN_PHOTOS)
         return output
+
+    def forget(self) -> None:
+        """Give back the memory that is kept for the next photo."""
+        self.kept.keep_at_most(0)
 
 
 def check_options(options: RunOptions, device: torch.device) -> None:

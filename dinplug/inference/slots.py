@@ -33,6 +33,11 @@ class Slot:
     value_bytes: int = FLOAT
 
     @property
+    def sides(self) -> tuple[int, int, int]:
+        """Channels, height and width."""
+        return self.channels, self.height, self.width
+
+    @property
     def size(self) -> int:
         """Bytes."""
         return self.channels * self.height * self.width * self.value_bytes

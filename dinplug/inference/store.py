@@ -5,7 +5,7 @@ Maps are in channels-last order, so that a tile's row is one run of memory.
 
 from __future__ import annotations
 
-import math
+import ctypes
 import mmap
 import os
 import tempfile
@@ -45,22 +45,25 @@ def window_of(whole: Tensor, rows: Span, columns: Span) -> Tensor:
 
 
 class MemoryMap:
-    """A map in the memory of a device: a given tensor (1, C, H, W), or a new one."""
+    """A map in memory: a given tensor (1, C, H, W), or a new one."""
 
     def __init__(self, whole: Tensor) -> None:
         self.whole = whole
 
     @staticmethod
-    def empty(
-        channels: int, height: int, width: int, device: torch.device | None = None
-    ) -> MemoryMap:
+    def empty(channels: int, height: int, width: int) -> MemoryMap:
         """A new float32 map with undefined contents; MemoryError where there is no room."""
-        size = (1, height, width, channels)
-        if device is None or device.type == "cpu":
-            whole = huge_paged(math.prod(size)).view(size)
-        else:
-            whole = torch.empty(size, device=device)
-        return MemoryMap(whole.permute(0, 3, 1, 2))
+        return MemoryMap.over(huge_paged(channels * height * width), channels, height, width)
+
+    @staticmethod
+    def over(block: Tensor, channels: int, height: int, width: int) -> MemoryMap:
+        """The map whose values, channels last, are those of `block` (C·H·W,)."""
+        return MemoryMap(block.view(1, height, width, channels).permute(0, 3, 1, 2))
+
+    @property
+    def block(self) -> Tensor:
+        """The values in their order in memory, where channels are last."""
+        return self.whole.permute(0, 2, 3, 1).view(-1)
 
     def view(self, rows: Span, columns: Span) -> Tensor:
         return window_of(self.whole, rows, columns)
@@ -91,6 +94,21 @@ def huge_paged(values: int) -> Tensor:
     with suppress(OSError):  # a kernel may be built without them
         mapping.madvise(mmap.MADV_HUGEPAGE)
     return torch.frombuffer(mapping, dtype=torch.float32, count=values)
+
+
+def give_pages_back(values: Tensor, kept: int) -> bool:
+    """Give the memory of `huge_paged` values back but for the first `kept` bytes; False if in vain.
+
+    `kept` is in whole huge pages. What was given back reads as zeros, and takes memory again once
+    it is written.
+    """
+    if not hasattr(mmap, "MADV_DONTNEED") or values.data_ptr() % mmap.PAGESIZE:
+        return False
+    madvise = ctypes.CDLL(None).madvise
+    madvise.argtypes = [ctypes.c_void_p, ctypes.c_size_t, ctypes.c_int]
+    # The mapping goes on to the end of the last page, and nothing else lies there.
+    rest = values.nbytes - kept
+    return bool(madvise(values.data_ptr() + kept, rest, mmap.MADV_DONTNEED) == 0)
 
 
 class ScratchMap(MemoryMap):

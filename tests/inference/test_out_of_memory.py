@@ -21,10 +21,11 @@ from torch import Tensor
 
 from dinplug.errors import PhotoError
 from dinplug.inference.executor import TiledRun
+from dinplug.inference.kept_maps import KeptMaps
 from dinplug.inference.out_of_memory import is_out_of_memory, memory_for
 from dinplug.inference.plan import SMALLEST_TILE, plan_execution
 from dinplug.inference.run import NetworkRunner, RunOptions
-from dinplug.inference.store import MemoryMap, ScratchMap
+from dinplug.inference.store import ScratchMap
 from dinplug.networks.stages import Stage, StagedNetwork, StageGraph, StageInput
 from tests.inference.cases import random_network
 from tests.inference.test_executor import assert_same, image_for
@@ -165,7 +166,7 @@ def test_a_map_without_room_in_memory_is_made_in_a_scratch_file(
     network = random_network("din-dehaze")
     image = image_for(network, 64, 64)
     expected = run_in(SmallMemory(), network, image, tile=32)
-    monkeypatch.setattr(MemoryMap, "empty", lambda *_: torch.empty(FAR_TOO_MUCH))
+    monkeypatch.setattr(KeptMaps, "new", lambda *_: torch.empty(FAR_TOO_MUCH))
     made = []
 
     class Counted(ScratchMap):
@@ -180,7 +181,7 @@ def test_a_map_without_room_in_memory_is_made_in_a_scratch_file(
 
 def test_a_disk_without_room_either_costs_the_photo(monkeypatch: pytest.MonkeyPatch) -> None:
     network = random_network("din-dehaze")
-    monkeypatch.setattr(MemoryMap, "empty", lambda *_: torch.empty(FAR_TOO_MUCH))
+    monkeypatch.setattr(KeptMaps, "new", lambda *_: torch.empty(FAR_TOO_MUCH))
 
     def full(descriptor: int, size: int) -> None:
         raise OSError(errno.ENOSPC, "No space left on device")
