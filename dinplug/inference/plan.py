@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
+from functools import cached_property
 
 from dinplug.errors import UsageError
 from dinplug.inference.slots import FLOAT, Slot, assign_slots, memory_at, spill
@@ -55,12 +56,12 @@ class ExecutionPlan:
         """Size of all scratch files together."""
         return sum(slot.size for slot in self.slots if slot.place == "scratch")
 
-    @property
+    @cached_property
     def map_bytes(self) -> int:
         """Most memory that feature maps take at once."""
         return max(memory_at(self.slots, stage) for stage in range(len(self.tiles)))
 
-    @property
+    @cached_property
     def peak_bytes(self) -> int:
         """Predicted peak of memory over what the process held before."""
         return max(
