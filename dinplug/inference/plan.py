@@ -23,6 +23,8 @@ OPERATOR_SHARE = 3.0
 STRIP_PIXELS = 16384
 """Measured: rows of full width with about so many pixels stay in a processor's caches, and are
 whole runs of memory that operators need not copy."""
+LARGEST_STRIP = 16 << 20
+"""Bytes of such rows, inputs, outputs and workspace: more gain no time and make the heap larger."""
 CACHE_SETS = 64 * 64
 """Bytes after which addresses share a set of a processor's first cache: sets times a line."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
@@ -38,7 +40,8 @@ class ExecutionPlan:
     """How a graph runs over an image of `height` x `width` (padded) pixels.
 
     `tiles` and `tile_counts` are per stage, on its grid; `slots[slot_of[name]]` is where a map
-    lives; `fixed_bytes` is what each stage needs in memory besides maps: pixels and workspace.
+    lives; `outputs` is what the output takes in memory at each stage, `fixed_bytes` what that needs
+    besides maps: pixels, workspace and the output.
     `str()` describes the plan for a person.
     """
 
@@ -49,6 +52,7 @@ class ExecutionPlan:
     slots: tuple[Slot, ...]
     slot_of: dict[str, int]
     workers: int
+    outputs: tuple[int, ...]
     fixed_bytes: tuple[int, ...]
 
     @property
@@ -62,6 +66,13 @@ class ExecutionPlan:
         return max(memory_at(self.slots, stage) for stage in range(len(self.tiles)))
 
     @cached_property
+    def _whole_bytes(self) -> int:
+        """Most memory that feature maps and the output take at once."""
+        return max(
+            memory_at(self.slots, stage) + output for stage, output in enumerate(self.outputs)
+        )
+
+    @cached_property
     def peak_bytes(self) -> int:
         """Predicted peak of memory over what the process held before."""
         return max(
@@ -70,8 +81,9 @@ class ExecutionPlan:
 
     def idle_bytes(self, stage: int) -> int:
         """What maps that are done with may take while `stage` runs, for the peak to stay."""
-        most = min(self.map_bytes, self.peak_bytes - self.fixed_bytes[stage])
-        return most - memory_at(self.slots, stage)
+        # Workspace is left out: the heap keeps the most that any stage took.
+        whole = self._whole_bytes - self.outputs[stage]
+        return min(whole, self.peak_bytes - self.fixed_bytes[stage]) - memory_at(self.slots, stage)
 
     def __str__(self) -> str:
         rows = sorted({rows for rows, _ in self.tiles})
@@ -113,6 +125,7 @@ def plan_execution(
     Raises UsageError if not even the smallest tiles with all maps on disk fit `max_memory`.
     """
     slots, slot_of = assign_slots(graph, height, width)
+    outputs = tuple(output_bytes(stage, height, width) for stage in graph.stages)
     maps = graph.maps
     limit = LARGEST_TILE
     while True:
@@ -125,12 +138,12 @@ def plan_execution(
             for stage, size in zip(graph.stages, tiles, strict=True)
         )
         fixed = tuple(
-            pixel_bytes + workers * workspace + output_bytes(stage, height, width)
-            for stage, workspace in zip(
-                graph.stages, workspaces(graph, height, width, tiles), strict=True
+            pixel_bytes + workers * workspace + output
+            for workspace, output in zip(
+                workspaces(graph, height, width, tiles), outputs, strict=True
             )
         )
-        plan = ExecutionPlan(height, width, tiles, counts, slots, slot_of, workers, fixed)
+        plan = ExecutionPlan(height, width, tiles, counts, slots, slot_of, workers, outputs, fixed)
         if max_memory is None:
             return plan
         if max(fixed) <= max_memory:
@@ -157,7 +170,8 @@ def stage_tile(
         return side, side
     if stage.is_pointwise:
         columns = stage.grid.size(width)
-        return max(1, min(STRIP_PIXELS, limit * limit) // columns), columns
+        pixels = min(STRIP_PIXELS, limit * limit, LARGEST_STRIP // (values * FLOAT))
+        return max(1, pixels // columns), columns
     side = min(limit, LARGEST_TILE_HALOS * stage.halo) if stage.halo else limit
     while side > SMALLEST_TILE:
         is_many = count_tiles(stage, height, width, (side, side)) >= MANY_TILES

@@ -69,10 +69,10 @@ def _assign(
     taken = [0] * len(graph.stages)  # bytes of all slots at each stage
     for index, stage in enumerate(graph.stages):
         done = {
-            slot_of[read.name]
+            slot_of[read.name]: maps[read.name].grid
             for read in stage.reads
             if read.name in slot_of and stage.halo == 0 and type(read) is Read
-            and last[read.name] == index and maps[read.name].grid == stage.grid
+            and last[read.name] == index
         }  # fmt: skip
         for written in stage.writes:
             if written.name == "output":
@@ -85,11 +85,11 @@ def _assign(
                 number
                 for number, slot in enumerate(slots)
                 if (slot.channels, slot.height, slot.width, slot.value_bytes) == shape
-                and (slot.last < index or number in done)
+                and (slot.last < index or done.get(number) == written.grid)
                 and all(bytes_ + size <= most for bytes_ in taken[slot.last + 1 : index])
             ]
             number = free[0] if free else len(slots)
-            done.discard(number)
+            done.pop(number, None)
             if free:
                 begin = slots[number].last + 1
                 slots[number] = replace(slots[number], last=new.last)

@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from itertools import chain
 
 import torch
 from torch import Tensor, nn
@@ -144,12 +145,15 @@ class MSFIN(StagedNetwork):
         yield self._head()
         yield self._down()
         yield from self._quarter_level()
+        yield self._half_join(1)
         for number in range(1, 5):
-            yield from self._rising_level(number)
-            yield self._half_join(number)
             yield from self._block(self.half_blocks, number, f"b{number}", HALF, 2)
             yield self._full_join(number)
-            yield from self._block(self.full_blocks, number, f"c{number}", FULL, 1)
+            full = self._block(self.full_blocks, number, f"c{number}", FULL, 1)
+            then = self._next_half(number + 1) if number < 4 else ()
+            # Level 1's maps are the largest; beside them lies what takes less, b(i + 1)'s input or
+            # what that is made of.
+            yield from chain(then, full) if number in (1, 3) else chain(full, then)
         yield from self._block(self.half_blocks, 5, "b5", HALF, 2, source="b4")
         yield from self._block(self.full_blocks, 5, "c5", FULL, 1, source="c4")
         yield self._sum_levels()
@@ -187,6 +191,11 @@ class MSFIN(StagedNetwork):
             yield from self._block(blocks, number, f"a{number}", QUARTER, 4, source=source)
         yield self._fusion("a5 in", ("e", "a2", "a4"), self.fuse_quarter, QUARTER, 4)
         yield from self._block(blocks, 5, "a5", QUARTER, 4)
+
+    def _next_half(self, number: int) -> Iterator[Stage]:
+        """What block b(i) of level 2 starts from."""
+        yield from self._rising_level(number)
+        yield self._half_join(number)
 
     def _rising_level(self, half: int) -> Iterator[Stage]:
         """a6..a10, as far as level 2 needs them from block `half` on: a7 in b3, a9 in b4."""
