@@ -29,6 +29,7 @@ from benchmarks.tiling import network_of, picture
 from dinplug.inference.plan import ExecutionPlan, readable_size
 from dinplug.inference.run import NetworkRunner, RunOptions
 from dinplug.inference.tiling import tiles
+from dinplug.networks.stages import Span, Stage
 from dinplug.specs import MODELS
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -84,15 +85,21 @@ def plan_of(model: str, megapixels: float, tile: int = 0) -> ExecutionPlan:
 
 
 def halo_work(model: str, plan: ExecutionPlan) -> float:
-    """Pixels that stages compute, over pixels that they write."""
+    """Pixels that a stage's layers compute on the mean, over pixels that it writes."""
     seen = written = 0
     stages = NetworkRunner(network_of(model), RunOptions()).graph.stages
     for stage, size in zip(stages, plan.tiles, strict=True):
         height, width = stage.grid.size(plan.height), stage.grid.size(plan.width)
         written += height * width
         for rows, columns in tiles(height, width, *size):
-            seen += rows.widened(stage.halo).size * columns.widened(stage.halo).size
+            seen += layer_size(rows, stage) * layer_size(columns, stage)
     return seen / written
+
+
+def layer_size(tile: Span, stage: Stage) -> int:
+    """Rows or columns that the layers of a stage compute on the mean for those of a tile."""
+    window = tile.widened(stage.halo)
+    return window.size - stage.halo if stage.shrinks and window.is_inner else window.size
 
 
 def megapixel_rows(model: str, largest: float) -> Iterator[str]:
