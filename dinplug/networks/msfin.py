@@ -151,8 +151,8 @@ class MSFIN(StagedNetwork):
             yield self._full_join(number)
             full = self._block(self.full_blocks, number, f"c{number}", FULL, 1)
             then = self._next_half(number + 1) if number < 4 else ()
-            # Beside level 1's maps, the largest, lies what takes less: b(i + 1)'s input or what that
-            # is made of.
+            # Beside level 1's maps, the largest, lies what takes less: b(i + 1)'s input or its
+            # sources.
             yield from chain(then, full) if number in (1, 3) else chain(full, then)
         yield from self._block(self.half_blocks, 5, "b5", HALF, 2, source="b4")
         yield from self._block(self.full_blocks, 5, "c5", FULL, 1, source="c4")
