@@ -37,3 +37,6 @@ class Crew(Protocol):
 
     def close(self) -> None:
         """Let all workers go, whatever they are doing."""
+
+    def leave(self) -> None:
+        """Remove what would outlive this process, which ends at once; called by any thread."""

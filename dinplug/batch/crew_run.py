@@ -39,13 +39,20 @@ class CrewRun(BatchRun):
     _false_starts: int = 0
     _unfit: list[str] = field(default_factory=list)
 
+    def leave(self) -> None:
+        """Remove what is unfinished, here and at the crew, because the process ends at once."""
+        super().leave()
+        self.crew.leave()
+
     def _restore_photos(self) -> bool:
         self._backlog = Backlog(len(self.plan.jobs), second_tries=self.crew.second_tries)
         at_work: list[threading.Thread] = []
         last_seen = time.monotonic()
         try:
-            while not self._must_end() and not self._backlog.wait(_POLL_SECONDS):
+            while not self._backlog.wait(_POLL_SECONDS):
                 at_work = [thread for thread in at_work if thread.is_alive()]
+                if self._must_end():  # the reason why some of them are gone
+                    break
                 for worker in self.crew.newcomers():
                     thread = threading.Thread(target=self._employ, args=(worker,), name="worker")
                     at_work.append(thread)
@@ -115,7 +122,7 @@ class CrewRun(BatchRun):
             )
         except Interrupted:
             self._backlog.give_back(index, place)
-            return True
+            return not self._must_end()  # then it may still be busy with this one
         except WorkerLostError:
             if self._backlog.lose(index, place):
                 self._fail(job, PhotoError(_TOO_MUCH.format(job.source)))

@@ -23,6 +23,7 @@ from dinplug.errors import Interrupted
 from dinplug.inference.run import ShouldStop
 
 _POLL_SECONDS = 0.1
+_TRIES = 10
 
 
 class ProcessCrew:
@@ -39,22 +40,29 @@ class ProcessCrew:
         ]
         self._threads = max(1, torch.get_num_threads() // jobs)
         self._workers: dict[int, ProcessWorker] = {}
+        self._changing = threading.Lock()
+        self._is_closed = False
 
     def newcomers(self) -> Iterator[Worker]:
         """Start what is not there, or no more there."""
         for number, terms in enumerate(self._terms):
-            worker = self._workers.get(number)
-            if worker is not None:
-                if worker.is_alive:
+            with self._changing:
+                worker = self._workers.get(number)
+                if self._is_closed or (worker is not None and worker.is_alive):
                     continue
-                worker.end()
-            self._workers[number] = ProcessWorker(terms, self._threads)
-            yield self._workers[number]
+                if worker is not None:
+                    worker.end()
+                worker = self._workers[number] = ProcessWorker(terms, self._threads)
+            yield worker
 
     def close(self) -> None:
-        """Kill all that are left."""
-        for worker in self._workers.values():
-            worker.end()
+        """Kill all that are left, and start no more; as often as wished, from any thread."""
+        with self._changing:
+            self._is_closed = True
+            while self._workers:
+                self._workers.popitem()[1].end()
+
+    leave = close
 
 
 class ProcessWorker:
@@ -123,19 +131,25 @@ def share(wishes: Wishes, number: int, jobs: int, gpus: int) -> Wishes:
 
 def _serve(connection: Connection, terms: Terms, threads: int, folder: str) -> None:
     """Answer orders until nobody is left to send any."""
-    threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True).start()
+    leaving = threading.Thread(target=_leave_with_parent, args=(folder,), daemon=True)
+    leaving.start()
     tempfile.tempdir = folder
     with suppress(EOFError, ConnectionError):  # nobody is left
         connection.send(remote.prepare(terms, threads))
         while True:
             connection.send(remote.restore(terms, threads, connection.recv()))
+    leaving.join()  # else the process would end before the folder is gone
 
 
 def _leave_with_parent(folder: str) -> None:
     parent = multiprocessing.parent_process()
     assert parent is not None
     parent.join()
-    shutil.rmtree(folder, ignore_errors=True)
+    for _ in range(_TRIES):
+        # The main thread may be putting something in while this one takes things out.
+        shutil.rmtree(folder, ignore_errors=True)
+        if not os.path.exists(folder):
+            break
     os._exit(1)
 
 

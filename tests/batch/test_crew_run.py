@@ -72,6 +72,8 @@ class Hands:
     def close(self) -> None:
         pass
 
+    leave = close
+
 
 def run(
     made: BatchPlan, crew: Hands, stop: Callable[[], bool] = lambda: False
@@ -269,9 +271,11 @@ def test_stopping_leaves_whole_files_and_the_rest_for_later(
         raise Interrupted("interrupted")
 
     folder = photos(tmp_path / "photos", "a.png", "b.png", "c.png", "d.png")
-    events, _ = run(plan(folder), Hands([Hand("a", work)]), stop.is_set)
+    hand = Hand("a", work)
+    events, _ = run(plan(folder), Hands([hand], patience=0.0), stop.is_set)
     done, failed, interrupted = counts(events)
     assert (failed, interrupted) == (0, True)
+    assert len(hand.had) == done + 1 and hand.had[-1] == interrupted_in  # it may be busy with it
     out = tmp_path / "photos-dehaze"
     assert len(list(out.glob("*.png"))) == done < 4
     events, _ = run(plan(folder), Hands([Hand("a"), Hand("b")]))

@@ -61,21 +61,34 @@ def test_one_worker_is_killed_and_the_results_are_those_of_one_process(
     wait_until_ended(workers)
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGKILL])
+def left_in(temporary: Path) -> list[Path]:
+    return list(temporary.glob("dinplug-*"))
+
+
+@pytest.mark.parametrize(
+    "numbers",
+    [(signal.SIGINT,), (signal.SIGINT, signal.SIGINT), (signal.SIGKILL,)],
+    ids=["interrupted", "interrupted twice, which leaves at once", "killed"],
+)
 def test_workers_end_with_the_run_and_leave_nothing(
-    runs: ForkedRuns, temporary: Path, tmp_path: Path, number: signal.Signals
+    runs: ForkedRuns, temporary: Path, tmp_path: Path, numbers: tuple[signal.Signals, ...]
 ) -> None:
     source = photos(tmp_path / "photos", 40, (300, 200))
     pid = runs.start(*COMMAND, source, "--out", tmp_path / "out", "--jobs", "2")
     runs.wait_for(pid, " -> ")
     workers = workers_of(pid)
-    assert len(workers) == 2 and len(list(temporary.glob("dinplug-worker-*"))) == 2
-    os.kill(pid, number)
+    assert len(workers) == 2 and len(left_in(temporary)) == 2
+    for number in numbers:
+        os.kill(pid, number)
     code, said = runs.wait(pid)
-    assert code == (130 if number == signal.SIGINT else -number), said
+    if signal.SIGKILL in numbers:  # the workers clean up alone
+        assert code == -signal.SIGKILL
+        wait_until_ended(workers)
+    else:
+        assert code == 130, said
+        assert not any(worker.is_running() for worker in workers)
     assert "Traceback" not in said
-    wait_until_ended(workers)
-    assert list(temporary.glob("dinplug-*")) == []
+    assert left_in(temporary) == []
 
 
 def test_workers_share_memory_and_gpus() -> None:
