@@ -81,7 +81,9 @@ class Contender:
                 return Contender(engine, trouble=failure(converted.stderr, converted.returncode))
             (folder / conversion).touch()
         process = subprocess.Popen(
-            command(engine, model, *numbers, str(folder)), stdin=subprocess.PIPE, **SURROUNDINGS
+            command(engine, model, *numbers, str(folder)),
+            stdin=subprocess.PIPE,
+            **(SURROUNDINGS | {"env": SURROUNDINGS["env"] | ENGINES[engine].environment}),
         )
         contender = Contender(engine, process)
         contender.answer()

@@ -17,8 +17,8 @@ import resource
 import subprocess
 import sys
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -31,6 +31,7 @@ from benchmarks.tiling import network_of, picture
 from dinplug.checkpoints.onnx_export import INPUT, OPSET, UnitRange, quiet
 from dinplug.inference.run import NetworkRunner, RunOptions
 from dinplug.ops import plain_torch
+from dinplug.thread_cache import NO_CACHE, SETTINGS
 
 Run = Callable[[], Any]
 SPARED = 256 << 20
@@ -112,16 +113,20 @@ def ncnn(name: str, image: Tensor, limit: int) -> Run:
 
 @dataclass(frozen=True)
 class Engine:
-    """How an engine is made ready, the packages that takes, and what converts networks for it."""
+    """How an engine is made ready, and what it takes for that.
+
+    `packages`, what converts networks for it, and what its own programs have in their environment.
+    """
 
     ready: Callable[[str, Tensor, int], Run]
     packages: tuple[str, ...] = ()
     conversion: str | None = None
+    environment: Mapping[str, str] = field(default_factory=dict)
 
 
 ENGINES = {
     "released eager": Engine(released),
-    "dinplug": Engine(dinplug),
+    "dinplug": Engine(dinplug, environment={SETTINGS: NO_CACHE}),
     "OpenVINO": Engine(openvino, ("openvino", "onnxscript"), "--onnx"),
     "ONNX Runtime": Engine(onnxruntime, ("onnxruntime", "onnxscript"), "--onnx"),
     "ncnn": Engine(ncnn, ("ncnn", "pnnx"), "--pnnx"),

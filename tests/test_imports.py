@@ -13,7 +13,7 @@ ROOT = Path(__file__).resolve().parents[1]
 
 # Layer by layer from the bottom; a module imports only from lower layers or its own package.
 LAYERS = [
-    {"errors", "folders"},
+    {"errors", "folders", "thread_cache"},
     {"nnpack", "onednn"},
     {"atomic", "ops"},
     {"networks"},
@@ -28,7 +28,7 @@ LAYERS = [
     {"__main__"},
 ]
 LEVEL = {name: level for level, names in enumerate(LAYERS) for name in names}
-SELF_CONTAINED = {"errors": set(), "imaging": {"errors"}}
+SELF_CONTAINED = {"errors": set(), "imaging": {"errors"}, "thread_cache": set()}
 """Parts that need no more of dinplug than this, and so no torch."""
 
 
