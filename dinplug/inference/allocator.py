@@ -15,10 +15,11 @@ import ctypes
 import functools
 import mmap
 import os
-import platform
 import re
 import sys
 from pathlib import Path
+
+from dinplug.thread_cache import has_glibc
 
 TRIM_THRESHOLD, TOP_PAD, MMAP_THRESHOLD, ARENA_MAX = -1, -2, -3, -8
 """Names of the settings, from glibc's malloc.h."""
@@ -37,7 +38,7 @@ RESERVE = 64 << 20
 @functools.cache
 def keep_freed_memory() -> bool:
     """Set glibc's allocator for this process; say whether what is freed is kept."""
-    if platform.libc_ver()[0] != "glibc":
+    if not has_glibc():
         return False
     limited = room_under_limit() is not None
     largest, kept = (DEFAULT, DEFAULT) if limited else (LARGEST_KEPT, KEPT)
@@ -96,5 +97,5 @@ def room_under_limit() -> int | None:
 
 def give_freed_memory_back() -> None:
     """Give what lies free in glibc's heap to the system."""
-    if platform.libc_ver()[0] == "glibc":
+    if has_glibc():
         ctypes.CDLL(None).malloc_trim(0)
