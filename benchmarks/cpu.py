@@ -1,12 +1,12 @@
 """Measure dinplug on a CPU beside released eager code and ready engines, on the same network.
 
-    python benchmarks/cpu.py [--megapixels 1] [--limit 4096] [--repeats 3] [--write] [MODEL ...]
+    python benchmarks/cpu.py [--megapixels 1] [--limit 4096] [--threads 2] [--repeats 3] [--write] ...
 
 Every engine is made ready in a process of its own with one thread, runs once to warm up, and then
 all run in turn, so that other work on the machine meets all alike; figures are medians of CPU time
-in ratio to released eager code. Without --limit all wait in memory at once. With --limit (MiB) each
-may take that much and runs alone: one that does not get by says so. --write puts the table into
-docs/performance.md.
+in ratio to released eager code, or of wall time where each has more --threads. Without --limit all
+wait in memory at once. With --limit (MiB) each may take that much and runs alone: one that does not
+get by says so. --write puts the table into docs/performance.md.
 """
 
 from __future__ import annotations
@@ -41,8 +41,41 @@ SURROUNDINGS: dict[str, Any] = {
     "stderr": subprocess.PIPE,
     "text": True,
     "cwd": ROOT,
-    "env": {**os.environ, "OMP_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"},
 }
+
+
+@dataclass(frozen=True)
+class Conditions:
+    """What every engine gets: the picture's sides, MiB of memory (0: any), and threads."""
+
+    height: int
+    width: int
+    limit: int = 0
+    threads: int = 1
+
+    @property
+    def arguments(self) -> list[str]:
+        """As benchmarks.cpu_engines takes them."""
+        numbers = (self.height, self.width, self.limit << 20, self.threads)
+        return [str(number) for number in numbers]
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """What engines that ask no program for their threads find in their environment."""
+        threads = str(self.threads)
+        return {**os.environ, "OMP_NUM_THREADS": threads, "MKL_NUM_THREADS": threads}
+
+    @property
+    def table(self) -> str:
+        """Where results belong in the document."""
+        if self.limit:
+            return "engines within a limit"
+        return "engines" if self.threads == 1 else "engines with more threads"
+
+    @property
+    def measure(self) -> str:
+        """What engines are compared by: what one thread spends, or how soon several are done."""
+        return "cpu" if self.threads == 1 else "wall"
 
 
 def command(*arguments: str) -> list[str]:
@@ -60,19 +93,18 @@ class Contender:
     trouble: str = ""
 
     @staticmethod
-    def started(
-        engine: str, model: str, height: int, width: int, limit: int, folder: Path
-    ) -> Contender:
+    def started(engine: str, model: str, conditions: Conditions, folder: Path) -> Contender:
         """Convert the network in `folder` if it is not there yet; start, and wait for one run."""
         if (package := missing(engine)) is not None:
             return Contender(engine, trouble=f"not installed ({package})")
-        numbers = [str(value) for value in (height, width, limit << 20)]
+        numbers, environment = conditions.arguments, conditions.environment
         conversion = ENGINES[engine].conversion
         if conversion and not (folder / conversion).exists():
             try:
                 converted = subprocess.run(
                     command(conversion, model, *numbers, str(folder)),
                     timeout=CONVERSION_LIMIT,
+                    env=environment,
                     **SURROUNDINGS,
                 )
             except subprocess.TimeoutExpired:
@@ -83,7 +115,8 @@ class Contender:
         process = subprocess.Popen(
             command(engine, model, *numbers, str(folder)),
             stdin=subprocess.PIPE,
-            **(SURROUNDINGS | {"env": SURROUNDINGS["env"] | ENGINES[engine].environment}),
+            env={**environment, **ENGINES[engine].environment},
+            **SURROUNDINGS,
         )
         contender = Contender(engine, process)
         contender.answer()
@@ -132,13 +165,13 @@ def failure(said: str, code: int) -> str:
 
 
 def compare(
-    model: str, sides: tuple[int, int], engines: Sequence[str], repeats: int, limit: int
+    model: str, conditions: Conditions, engines: Sequence[str], repeats: int
 ) -> list[Contender]:
     """Measure engines on a model: in turn, or each alone where memory is limited."""
     with TemporaryDirectory(prefix="dinplug-") as folder:
-        started = (Contender.started(e, model, *sides, limit, Path(folder)) for e in engines)
+        started = (Contender.started(e, model, conditions, Path(folder)) for e in engines)
         # With a limit each is started when the one before is done.
-        groups = ([contender] for contender in started) if limit else [list(started)]
+        groups = ([contender] for contender in started) if conditions.limit else [list(started)]
         contenders = []
         for group in groups:
             for _ in range(repeats):
@@ -150,28 +183,30 @@ def compare(
     return contenders
 
 
-def row(model: str, contenders: Sequence[Contender]) -> str:
-    """A model's line: speed over released eager code, CPU and wall, and peak memory."""
+def row(model: str, contenders: Sequence[Contender], measure: str = "cpu") -> str:
+    """A model's line: speed over released eager code, by `measure` and else, and peak memory."""
     base = next((c for c in contenders if c.engine == BASE and c.costs), None)
-    return f"| {model} | " + " | ".join(cell(c, base) for c in contenders) + " |"
+    return f"| {model} | " + " | ".join(cell(c, base, measure) for c in contenders) + " |"
 
 
-def cell(contender: Contender, base: Contender | None) -> str:
+def cell(contender: Contender, base: Contender | None, measure: str) -> str:
     """An engine's figures, or why there are none."""
     if not contender.costs:
         return contender.trouble
     memory = f"{contender.median('peak') / 2**20:.0f} MiB"
-    seconds = contender.median("cpu")
+    seconds = contender.median(measure)
     if base is None or base is contender:
         return f"{seconds:.2f} s, {memory}"
-    by_cpu, by_wall = (base.median(key) / contender.median(key) for key in ("cpu", "wall"))
-    return f"**{by_cpu:.2f}** ({by_wall:.2f}), {memory}"
+    speeds = {key: base.median(key) / contender.median(key) for key in ("cpu", "wall")}
+    first = speeds.pop(measure)
+    return f"**{first:.2f}** ({speeds.popitem()[1]:.2f}), {memory}"
 
 
 @click.command(help=__doc__.splitlines()[0])
 @click.argument("models", nargs=-1, type=click.Choice(sorted(MODELS)), metavar="[MODEL]...")
 @click.option("--megapixels", type=float, default=1.0, show_default=True)
 @click.option("--limit", type=int, default=0, help="MiB that each engine may take.")
+@click.option("--threads", type=click.IntRange(1), default=1, show_default=True)
 @click.option("--repeats", type=click.IntRange(1), default=3, show_default=True)
 @click.option("--engine", "engines", type=click.Choice(list(ENGINES)), multiple=True, help="All.")
 @click.option("--write", is_flag=True, help="Put the table into docs/performance.md.")
@@ -179,6 +214,7 @@ def main(
     models: tuple[str, ...],
     megapixels: float,
     limit: int,
+    threads: int,
     repeats: int,
     engines: tuple[str, ...],
     write: bool,
@@ -190,12 +226,14 @@ def main(
     print("\n".join(lines), flush=True)
     for model in models or DEFAULT_MODELS:
         scale = 4 if model == "msfin-x4" else 1  # whose features lie on the output's grid
-        contenders = compare(model, (side // scale, side // scale), names, repeats, limit)
-        lines.append(row(f"{model}, {side // scale} x {side // scale}", contenders))
+        sides = (side // scale, side // scale)
+        conditions = Conditions(*sides, limit, threads)
+        contenders = compare(model, conditions, names, repeats)
+        lines.append(row(f"{model}, {sides[0]} x {sides[1]}", contenders, conditions.measure))
         print(lines[-1], flush=True)
         where = machine(*sorted({p for e in names for p in ENGINES[e].packages if not missing(e)}))
         if write:
-            put_table("engines within a limit" if limit else "engines", [*lines, "", where])
+            put_table(conditions.table, [*lines, "", where])
     print(where)
 
 

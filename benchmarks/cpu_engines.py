@@ -1,10 +1,11 @@
 """The CPU benchmark's contenders, each made ready in a process of its own, and what they cost.
 
-Run as a program (`python -m benchmarks.cpu_engines ENGINE MODEL HEIGHT WIDTH LIMIT FOLDER`) it
-makes an engine ready, says so in one line of JSON, then runs once for every line it is sent and
+Run as a program (`python -m benchmarks.cpu_engines ENGINE MODEL HEIGHT WIDTH LIMIT THREADS FOLDER`)
+it makes an engine ready, says so in one line of JSON, then runs once for every line it is sent and
 answers with its cost: seconds of CPU and of wall time, peak memory in bytes over what the process
-held before the engine was made. LIMIT bytes are the most memory its data may take, 0 any; FOLDER
-keeps converted networks. A network is converted (ENGINE "--onnx" or "--pnnx") in a process before.
+held before the engine was made. LIMIT bytes are the most memory its data may take, 0 any; THREADS
+is how many it may use, which engines ask torch for; FOLDER keeps converted networks. A network is
+converted (ENGINE "--onnx" or "--pnnx") in a process before.
 """
 
 from __future__ import annotations
@@ -55,7 +56,7 @@ def released(name: str, image: Tensor, limit: int) -> Run:
 
 
 def dinplug(name: str, image: Tensor, limit: int) -> Run:
-    """The staged executor, by one worker, as the others have one thread."""
+    """The staged executor, with a worker for every thread that the others have."""
     options = RunOptions(max_memory=limit - SPARED if limit else None)
     runner = NetworkRunner(network_of(name), options)
     return lambda: runner.run(image)
@@ -76,7 +77,8 @@ def onnxruntime(name: str, image: Tensor, limit: int) -> Run:
     import onnxruntime as runtime
 
     options = runtime.SessionOptions()
-    options.intra_op_num_threads = options.inter_op_num_threads = 1
+    options.intra_op_num_threads = torch.get_num_threads()
+    options.inter_op_num_threads = 1
     session = runtime.InferenceSession("network.onnx", options)
     planes = image.contiguous().numpy()
     return lambda: session.run(None, {INPUT: planes})
@@ -86,7 +88,8 @@ def openvino(name: str, image: Tensor, limit: int) -> Run:
     """The exported network by OpenVINO, in float32."""
     import openvino as ov
 
-    settings = {"INFERENCE_NUM_THREADS": 1, "INFERENCE_PRECISION_HINT": "f32"}
+    threads = torch.get_num_threads()
+    settings = {"INFERENCE_NUM_THREADS": threads, "INFERENCE_PRECISION_HINT": "f32"}
     model = ov.Core().compile_model("network.onnx", "CPU", settings)
     planes = image.contiguous().numpy()
     return lambda: model(planes)
@@ -97,7 +100,7 @@ def ncnn(name: str, image: Tensor, limit: int) -> Run:
     import ncnn as runtime
 
     net = runtime.Net()
-    net.opt.num_threads = 1
+    net.opt.num_threads = torch.get_num_threads()
     net.opt.use_fp16_storage = net.opt.use_fp16_packed = net.opt.use_fp16_arithmetic = False
     net.load_param("network.ncnn.param")
     net.load_model("network.ncnn.bin")
@@ -185,11 +188,11 @@ def peak_memory() -> int:
     return int(found[1]) * 1024
 
 
-def serve(engine: str, name: str, height: int, width: int, limit: int) -> None:
+def serve(engine: str, name: str, height: int, width: int, limit: int, threads: int) -> None:
     """Make an engine ready and run it once for every line that comes."""
     image = picture(height, width)
     before = psutil.Process().memory_info().rss
-    torch.set_num_threads(1)
+    torch.set_num_threads(threads)
     if limit:
         resource.setrlimit(resource.RLIMIT_DATA, (before + limit, before + limit))
     with torch.inference_mode(engine != "torch.compile"), torch.no_grad():
@@ -210,12 +213,12 @@ def serve(engine: str, name: str, height: int, width: int, limit: int) -> None:
 def main() -> None:
     """Convert a network, or serve an engine."""
     engine, name, *numbers, folder = sys.argv[1:]
-    height, width, limit = (int(value) for value in numbers)
+    height, width, limit, threads = (int(value) for value in numbers)
     os.chdir(folder)
     if engine in CONVERSIONS:
         CONVERSIONS[engine](name, picture(height, width))
     else:
-        serve(engine, name, height, width, limit)
+        serve(engine, name, height, width, limit, threads)
 
 
 if __name__ == "__main__":

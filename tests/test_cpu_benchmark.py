@@ -6,7 +6,7 @@ import pytest
 from click.testing import CliRunner
 
 from benchmarks import cpu, cpu_engines
-from benchmarks.cpu import Contender, failure, row
+from benchmarks.cpu import Conditions, Contender, failure, row
 from benchmarks.growth import halo_work, plan_of
 from benchmarks.performance import DOCUMENT, put_table
 
@@ -23,7 +23,9 @@ def test_engines_run_side_by_side() -> None:
 
 @pytest.mark.slow
 def test_an_engine_without_memory_says_so(tmp_path: Path) -> None:
-    found = Contender.started("released eager", "din-dehaze-small", 1024, 1024, 64, tmp_path)
+    found = Contender.started(
+        "released eager", "din-dehaze-small", Conditions(1024, 1024, 64), tmp_path
+    )
     assert found.trouble == "out of memory" and not found.costs
 
 
@@ -32,7 +34,7 @@ def test_an_engine_that_is_not_installed_says_so(
 ) -> None:
     lacking = cpu_engines.Engine(cpu_engines.ncnn, ("no_such_package",))
     monkeypatch.setitem(cpu_engines.ENGINES, "ncnn", lacking)
-    found = Contender.started("ncnn", "imdn-x2", 16, 16, 0, tmp_path)
+    found = Contender.started("ncnn", "imdn-x2", Conditions(16, 16), tmp_path)
     assert row("imdn-x2", [found]) == "| imdn-x2 | not installed (no_such_package) |"
 
 
@@ -40,6 +42,8 @@ def test_figures_are_ratios_to_the_first_engine() -> None:
     costs = [{"cpu": 4.0, "wall": 6.0, "peak": 3 << 20}, {"cpu": 2.0, "wall": 2.0, "peak": 1 << 20}]
     contenders = [Contender(cpu.BASE, costs=costs[:1]), Contender("dinplug", costs=costs[1:])]
     assert row("x", contenders) == "| x | 4.00 s, 3 MiB | **2.00** (3.00), 1 MiB |"
+    by_wall = Conditions(8, 8, threads=2).measure
+    assert row("x", contenders, by_wall) == "| x | 6.00 s, 3 MiB | **3.00** (2.00), 1 MiB |"
 
 
 @pytest.mark.parametrize(
@@ -70,7 +74,9 @@ def test_tables_go_between_their_marks(tmp_path: Path) -> None:
         put_table("photos", [], document)
 
 
-@pytest.mark.parametrize("name", ["engines", "megapixels", "tiles", "photos"])
+@pytest.mark.parametrize(
+    "name", ["engines", "engines with more threads", "megapixels", "tiles", "photos"]
+)
 def test_the_document_has_every_table(name: str) -> None:
     text = DOCUMENT.read_text("utf-8")
     table = text.split(f"<!-- {name} -->")[1].split(f"<!-- end of {name} -->")[0]

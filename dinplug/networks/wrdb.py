@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dinplug import ops
 from dinplug.networks.layers import Conv
-from dinplug.networks.shrinking import concatenate, middle
+from dinplug.networks.shrinking import concatenate, fitted
 
 SLOPE = 0.2
 """Negative slope of every leaky ReLU of DIN."""
@@ -50,7 +50,7 @@ class RDB(nn.Module):
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
         y = self.dense(x)
-        return middle(x, y) + RESIDUAL * y
+        return fitted(x, y) + RESIDUAL * y
 
 
 class ChannelWeights(nn.Module):
@@ -84,7 +84,7 @@ class WRDB(nn.Module):
         states: list[Tensor] = [self.entry(x)]
         for rdb in self.rdbs:
             states.append(self.linked(rdb(states[-1]), states))
-        return middle(x, states[-1]) + RESIDUAL * states[-1]
+        return fitted(x, states[-1]) + RESIDUAL * states[-1]
 
     def folded(self) -> nn.Module:
         """The same map with all constant factors inside weights and biases."""
@@ -98,7 +98,7 @@ class WRDB(nn.Module):
         links = [self.link(source, target) for source in range(1, target)]
         weights: list[Tensor | None] = [None, *(link.weight for link in links)]
         biases: list[Tensor | None] = [None, *(link.bias for link in links)]
-        fitting = [middle(state, y) for state in states]
+        fitting = [fitted(state, y) for state in states]
         return ops.weighted_sum([y, *fitting], weights, biases)
 
     def link(self, source: int, target: int) -> ChannelWeights:
@@ -151,9 +151,9 @@ class FoldedWRDB(nn.Module):
             assert isinstance(rdb, RDB)
             y = rdb.dense(states[-1])
             for state, factor in zip(states, factors, strict=True):
-                y.addcmul_(middle(state, y), factor[:, None, None])
+                y.addcmul_(fitted(state, y), factor[:, None, None])
             states.append(y)
-        return states[-1].add_(middle(x, states[-1]))
+        return states[-1].add_(fitted(x, states[-1]))
 
     def in_buffers(self, x: Tensor) -> Tensor:
         """`forward` with every state at the start of the buffer in which the next RDB grows."""
