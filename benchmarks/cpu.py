@@ -1,6 +1,6 @@
 """Measure dinplug on a CPU beside released eager code and ready engines, on the same network.
 
-    python benchmarks/cpu.py [--megapixels 1] [--limit 4096] [--threads 2] [--repeats 3] [--write] ...
+    python benchmarks/cpu.py [--megapixels 1] [--threads 2] [--limit 4096] [--repeats 3] [MODEL ...]
 
 Every engine is made ready in a process of its own with one thread, runs once to warm up, and then
 all run in turn, so that other work on the machine meets all alike; figures are medians of CPU time
