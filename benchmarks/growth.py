@@ -99,7 +99,7 @@ def halo_work(model: str, plan: ExecutionPlan) -> float:
 def layer_size(tile: Span, stage: Stage) -> int:
     """Rows or columns that the layers of a stage compute on the mean for those of a tile."""
     window = tile.widened(stage.halo)
-    return window.size - stage.halo if stage.shrinks and all(window.context) else window.size
+    return window.size - stage.halo if stage.shrinks and window.is_inner else window.size
 
 
 def megapixel_rows(model: str, largest: float) -> Iterator[str]:

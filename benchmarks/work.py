@@ -25,7 +25,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dinplug
-from dinplug import nnpack, ops
+from dinplug import nnpack, onednn, ops
 from dinplug.inference.executor import TiledRun
 from dinplug.inference.plan import plan_execution
 from dinplug.networks.folding import fold
@@ -108,6 +108,7 @@ def count_work(network: StagedNetwork, height: int, width: int, tile: int) -> Wo
         # What happens once happens here.
         ops.convolve(image, torch.ones(1, 3, 1, 1))
         nnpack.find_winograd()
+        onednn.convolves_depth()
     work.python = python_calls(run)
     return work
 

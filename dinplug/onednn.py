@@ -16,6 +16,7 @@ from torch.nn import functional as F
 Sides = tuple[int, int]
 
 _ONE = (1, 1)
+_DEPTH_ONE = (1, 1, 1)
 _SUM = ("add", 1.0)
 
 
@@ -37,6 +38,22 @@ def find_fused() -> tuple[Any, Any] | None:
     except (AttributeError, RuntimeError, TypeError):
         return None
     return operator, adding
+
+
+@functools.cache
+def convolves_depth() -> bool:
+    """Whether the operator takes maps (N, C, D, H, W) as well."""
+    found = find_fused()
+    if found is None:
+        return False
+    voxel = torch.ones(1, 1, 1, 1, 1)
+    geometry = ((0, 0, 0), _DEPTH_ONE, _DEPTH_ONE, 1)
+    try:
+        with torch.inference_mode():
+            result: Tensor = found[0](voxel, voxel, None, *geometry, "none", [], "")
+    except RuntimeError:
+        return False
+    return result.shape == voxel.shape
 
 
 def is_fusible(x: Tensor, weight: Tensor) -> bool:
@@ -83,6 +100,28 @@ def convolve(
     else:
         y = operator.binary(x, residual, *following)
     return y if rectified else activate_(y, slope)
+
+
+def convolve_blocks(
+    blocks: Tensor, weight: Tensor, bias: Tensor | None, slope: float | None
+) -> Tensor:
+    """3x3 convolution with zero padding over channels that lie in blocks, then a leaky ReLU.
+
+    `blocks` (D, H, W, B) are the D·B channels, `weight` is (O, D·B, 3, 3); the result is
+    (1, O, H, W), channels-last. It is a convolution of three dimensions whose kernel is as deep as
+    there are blocks. The first blocks of more are a run of memory, as the first channels of a
+    channels-last map are not: a dense block so needs no copies of what it reads.
+    """
+    found = find_fused()
+    assert found is not None
+    voxels = blocks.permute(3, 0, 1, 2)[None]
+    outputs, _, *sides = weight.shape
+    kernel = weight.view(outputs, len(blocks), -1, *sides).transpose(1, 2)
+    kernel = kernel.contiguous(memory_format=torch.channels_last_3d)
+    activation, scalars = ("none", []) if slope is None else ("leaky_relu", [slope])
+    geometry = ((0, 1, 1), _DEPTH_ONE, _DEPTH_ONE, 1)
+    y: Tensor = found[0](voxels, kernel, bias, *geometry, activation, scalars, "")
+    return y[:, :, 0]
 
 
 def activate_(x: Tensor, slope: float | None) -> Tensor:

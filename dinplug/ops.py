@@ -267,6 +267,11 @@ def convolve(
     return activate(y if residual is None else y + residual, slope)
 
 
+def convolves_blocks(x: Tensor) -> bool:
+    """Whether `onednn.convolve_blocks` convolves the map `x` (N, C, H, W) here and now."""
+    return len(x) == 1 and _runs_fused(x, x) and onednn.convolves_depth()
+
+
 def in_planes(x: Tensor) -> Tensor:
     """`x` (N, C, H, W), in channels' planes where `convolve` is faster at a chain of 3x3 of them.
 

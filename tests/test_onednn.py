@@ -91,3 +91,26 @@ def test_a_torch_without_the_operators_runs_the_plain_ones(
         found = ops.convolve(x, weight, bias, padding=(1, 1), slope=0.1, residual=x[:, :8])
         truth = torch.nn.functional.conv2d(x, weight, bias, padding=1) + x[:, :8]
     assert torch.equal(found, torch.nn.functional.leaky_relu(truth, 0.1))
+
+
+@needs_fused
+@pytest.mark.parametrize("slope", [None, 0.2])
+@pytest.mark.parametrize(("filled", "width", "outputs"), [(1, 5, 4), (2, 4, 4), (3, 16, 48)])
+@pytest.mark.parametrize("sides", [SIDES, (1, 1)], ids=["odd", "pixel"])
+def test_channels_in_blocks_are_those_of_a_map(
+    sides: tuple[int, int], filled: int, width: int, outputs: int, slope: float | None
+) -> None:
+    torch.manual_seed(0)
+    blocks = torch.full((5, *sides, width), torch.nan)
+    blocks[:filled] = torch.randn(filled, *sides, width)
+    weight, bias = torch.randn(outputs, filled * width, 3, 3) / 4, torch.randn(outputs)
+    x = blocks[:filled].permute(0, 3, 1, 2).reshape(1, -1, *sides)
+    with torch.no_grad():
+        assert ops.convolves_blocks(x)
+        found = onednn.convolve_blocks(blocks[:filled], weight, bias, slope)
+        with ops.plain_torch():
+            truth = ops.convolve(x, weight, bias, padding=(1, 1), slope=slope)
+    assert found.is_contiguous(memory_format=torch.channels_last)
+    # Each output sums at most 48 x 9 products of about 1/4: rounding in another order.
+    assert torch.allclose(found, truth, rtol=0, atol=432 * 2**-24)
+    assert not ops.convolves_blocks(x) and not ops.convolves_blocks(x.expand(2, -1, -1, -1))

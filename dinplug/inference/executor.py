@@ -26,7 +26,7 @@ from dinplug.inference.plan import SMALLEST_TILE, ExecutionPlan, TileSize
 from dinplug.inference.slots import FLOAT, Slot
 from dinplug.inference.store import MemoryMap, ScratchMap, StoredMap
 from dinplug.inference.tiling import halves, inside, tiles
-from dinplug.networks.shrinking import NONE, shrinking
+from dinplug.networks.shrinking import shrinking
 from dinplug.networks.stages import (
     Span,
     Stage,
@@ -227,7 +227,7 @@ class TiledRun:
                 inputs = tuple(
                     self._read(stage, index, *window) for index in range(len(stage.reads))
                 )
-                with shrinking(*(w.context if stage.shrinks else NONE for w in window)):
+                with shrinking(*(stage.shrinks and w.is_inner for w in window)):
                     outputs = stage.run(StageInput(inputs, attention, *window))
                 for spec, values in zip(stage.writes, outputs, strict=True):
                     step = stage.grid.step_to(spec.grid)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
-from dinplug.networks.shrinking import lost_before
 from dinplug.networks.stages import Span
 
 
@@ -44,8 +43,8 @@ def halved(span: Span) -> tuple[Span, Span]:
 def inside(tile: Span, window: Span, step: int, size: int | None = None) -> slice:
     """Where `tile` lies in an output that covers `window`, on a grid `step` times finer.
 
-    Of `size` pixels, if that is given: less than the window where it shrank.
+    Of `size` pixels, if that is given: less than the window where it shrank, alike at both ends.
     """
-    lost = 0 if size is None else lost_before(window.context, window.size * step - size)
+    lost = 0 if size is None else (window.size * step - size) // 2
     start = (tile.start - window.start) * step - lost
     return slice(start, start + tile.size * step)

@@ -19,7 +19,7 @@ from dinplug import ops
 from dinplug.networks.distillation import DistillationNetwork
 from dinplug.networks.esa import ESA, FIELD, POOLED_GRID, STRIDE, PooledRead, ResampledRead
 from dinplug.networks.layers import Conv
-from dinplug.networks.shrinking import concatenate, fitted
+from dinplug.networks.shrinking import concatenate, middle
 from dinplug.networks.stages import FeatureMap, Stage, StageInput, halo_of, reach, reads
 
 SLOPE = 0.05
@@ -146,8 +146,8 @@ class AIDB(nn.Module):
             joined = [x] if step > 0 else []
             if self.multiplexes:
                 joined += kept
-            parts = [fitted(part, x, lost=(1, 1)) for part in joined]
-            residual = sum(parts[1:], parts[0]) if parts else None
+            fitting = [middle(part, x, lost=(1, 1)) for part in joined]
+            residual = sum(fitting[1:], fitting[0]) if fitting else None
             # A sum is in memory of its own, which the result may take.
             x = refine(x, residual, in_place=len(joined) > 1)
         fused: Tensor = self.fuse(concatenate([*kept, self.last(x)]))

@@ -41,7 +41,7 @@ class Conv(nn.Conv2d):
         (rows, columns), (down, across) = self.padding, self.stride
         padding = shrinking.kept_padding((rows, columns))
         if residual is not None:
-            residual = shrinking.fitted(residual, x, lost=(rows, columns))
+            residual = shrinking.middle(residual, x, lost=(rows, columns))
         return ops.convolve(
             x,
             self.weight,

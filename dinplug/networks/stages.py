@@ -22,7 +22,6 @@ from typing import ClassVar, Literal
 from torch import Tensor, nn
 
 from dinplug import ops
-from dinplug.networks.shrinking import Context
 
 StatisticsKind = Literal["mean", "moments"]
 
@@ -81,9 +80,9 @@ class Span:
         return self.stop - self.start
 
     @property
-    def context(self) -> Context:
-        """Whether the side goes on before the first of the pixels, and after the last."""
-        return self.start > 0, self.stop < self.length
+    def is_inner(self) -> bool:
+        """Whether it ends before the picture's border at both ends."""
+        return self.start > 0 and self.stop < self.length
 
     def widened(self, halo: int) -> Span:
         """The span with `halo` pixels of context, cut off at the picture's border."""
@@ -179,7 +178,7 @@ class Stage:
     `pool_kind` "mean" asks for their means, "moments" for the population variance as well.
     `workspace` bounds the float values alive at once per window pixel, besides inputs and outputs.
     `planes` says that it convolves channels' planes where that is faster (`ops.in_planes`),
-    `shrinks` that within `shrinking` its outputs leave out some of the window's context.
+    `shrinks` that within `shrinking` its outputs cover the middle of the window, tile included.
     """
 
     name: str

@@ -8,9 +8,9 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dinplug import ops
+from dinplug import onednn, ops
 from dinplug.networks.layers import Conv
-from dinplug.networks.shrinking import concatenate, fitted
+from dinplug.networks.shrinking import concatenate, middle
 
 SLOPE = 0.2
 """Negative slope of every leaky ReLU of DIN."""
@@ -23,6 +23,7 @@ class RDB(nn.Module):
 
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
+        self.fits_blocks = features % growth == 0
         widths = [features + k * growth for k in range(6)]
         self.convs = nn.ModuleList(
             [Conv(width, growth, slope=SLOPE) for width in widths[:5]] + [Conv(widths[5], features)]
@@ -47,10 +48,26 @@ class RDB(nn.Module):
             ops.dense_conv(source, conv.weight, conv.bias, slope=SLOPE, out=out)
         return ops.dense_conv(buffer, last.weight, last.bias)
 
+    def dense_in_blocks(self, x: Tensor) -> Tensor:
+        """`dense` of one map (1, C, H, W), padded whatever its context, without concatenations.
+
+        All channels lie in blocks of G, one behind the other; a convolution reads the first ones.
+        """
+        *growing, last = (conv for conv in self.convs if isinstance(conv, Conv))
+        growth = growing[0].out_channels
+        _, channels, height, width = x.shape
+        blocks = x.new_empty(last.in_channels // growth, height, width, growth)
+        filled = channels // growth
+        blocks[:filled] = x.view(filled, growth, height, width).permute(0, 2, 3, 1)
+        for end, conv in enumerate(growing, start=filled):
+            grown = onednn.convolve_blocks(blocks[:end], conv.weight, conv.bias, SLOPE)
+            blocks[end] = grown[0].permute(1, 2, 0)
+        return onednn.convolve_blocks(blocks, last.weight, last.bias, None)
+
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
         y = self.dense(x)
-        return fitted(x, y) + RESIDUAL * y
+        return middle(x, y) + RESIDUAL * y
 
 
 class ChannelWeights(nn.Module):
@@ -84,7 +101,7 @@ class WRDB(nn.Module):
         states: list[Tensor] = [self.entry(x)]
         for rdb in self.rdbs:
             states.append(self.linked(rdb(states[-1]), states))
-        return fitted(x, states[-1]) + RESIDUAL * states[-1]
+        return middle(x, states[-1]) + RESIDUAL * states[-1]
 
     def folded(self) -> nn.Module:
         """The same map with all constant factors inside weights and biases."""
@@ -98,7 +115,7 @@ class WRDB(nn.Module):
         links = [self.link(source, target) for source in range(1, target)]
         weights: list[Tensor | None] = [None, *(link.weight for link in links)]
         biases: list[Tensor | None] = [None, *(link.bias for link in links)]
-        fitting = [fitted(state, y) for state in states]
+        fitting = [middle(state, y) for state in states]
         return ops.weighted_sum([y, *fitting], weights, biases)
 
     def link(self, source: int, target: int) -> ChannelWeights:
@@ -142,18 +159,19 @@ class FoldedWRDB(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
-        return self.in_buffers(x) if ops.runs_kernels(x) else self.concatenating(x)
+        return self.in_buffers(x) if ops.runs_kernels(x) else self.in_torch(x)
 
-    def concatenating(self, x: Tensor) -> Tensor:
-        """`forward` by the convolutions of torch, each on what it needs side by side."""
+    def in_torch(self, x: Tensor) -> Tensor:
+        """`forward` by the convolutions of torch."""
         states: list[Tensor] = [self.entry(x)]
         for rdb, factors in zip(self.rdbs, self.factors, strict=True):
             assert isinstance(rdb, RDB)
-            y = rdb.dense(states[-1])
+            in_blocks = rdb.fits_blocks and ops.convolves_blocks(x)
+            y = rdb.dense_in_blocks(states[-1]) if in_blocks else rdb.dense(states[-1])
             for state, factor in zip(states, factors, strict=True):
-                y.addcmul_(fitted(state, y), factor[:, None, None])
+                y.addcmul_(middle(state, y), factor[:, None, None])
             states.append(y)
-        return states[-1].add_(fitted(x, states[-1]))
+        return states[-1].add_(middle(x, states[-1]))
 
     def in_buffers(self, x: Tensor) -> Tensor:
         """`forward` with every state at the start of the buffer in which the next RDB grows."""

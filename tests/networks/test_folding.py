@@ -8,7 +8,6 @@ from dinplug import ops
 from dinplug.networks.coattention import AsyCA
 from dinplug.networks.din import DIN, DINSpec
 from dinplug.networks.folding import fold
-from dinplug.networks.shrinking import NONE, Context, shrinking
 from dinplug.networks.stages import Borders, Statistics
 from dinplug.networks.upsampler import FoldedUpsampler, Upsampler
 from dinplug.networks.wrdb import WRDB, FoldedWRDB
@@ -32,12 +31,13 @@ def randomised(module: nn.Module) -> nn.Module:
 
 
 @pytest.mark.parametrize("weighted_links", [True, False])
+@pytest.mark.parametrize(("images", "growth"), [(2, 8), (1, 8), (1, 16), (1, 6)])
 @pytest.mark.parametrize("blocks", [1, 3])
-def test_wrdb(blocks: int, weighted_links: bool) -> None:
+def test_wrdb(blocks: int, images: int, growth: int, weighted_links: bool) -> None:
     torch.manual_seed(blocks)
-    block = WRDB(16, 8, blocks, weighted_links)
+    block = WRDB(16, growth, blocks, weighted_links)
     randomised(block)
-    x = torch.randn(2, 16, 13, 11)
+    x = torch.randn(images, 16, 13, 11)
     with torch.no_grad():
         truth = block(x)
         folded = fold(nn.ModuleList([block]))[0]
@@ -112,19 +112,3 @@ def test_a_folded_network_leaves_the_original_trainable() -> None:
     assert all(torch.equal(value, before[name]) for name, value in network.state_dict().items())
     network(torch.rand(1, 3, 16, 16)).sum().backward()
     assert network.head.conv.weight.grad is not None  # type: ignore[union-attr]
-
-
-@pytest.mark.parametrize("ends", [(True, False), (False, True)], ids=["before", "after"])
-def test_a_dense_block_leaves_out_what_it_spoils_at_one_end(ends: Context) -> None:
-    block, x = WRDB(8, 4, 2, weighted_links=True).folded(), torch.rand(1, 8, 40, 30)
-    window = x[:, :, 14:] if ends[0] else x[:, :, :-14]
-    with torch.no_grad():
-        whole = block(x)
-        with shrinking(ends, NONE):
-            part = block(window)
-    # A ring for each of 2 x 5 concatenations; 3 more of the 13 that the block looks are spoiled.
-    assert part.shape[2] == window.shape[2] - 10
-    found, truth = (
-        (part[:, :, 3:], whole[:, :, 27:]) if ends[0] else (part[:, :, :13], whole[:, :, :13])
-    )
-    assert_reordered(found, truth)
