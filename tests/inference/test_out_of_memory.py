@@ -277,10 +277,13 @@ def test_under_a_real_limit_the_result_is_the_same(tmp_path: Path) -> None:
     said = run_under(0, tmp_path / "free.npy")
     expected = torch.from_numpy(np.load(tmp_path / "free.npy"))
     (needed,) = (int(line) for line in said.splitlines() if line.isdecimal())
-    for room, fails in ((110 << 20, False), (70 << 20, True)):
-        assert room < needed
-        said = run_under(room, tmp_path / "limited.npy")
-        assert ("tiles are halved" in said) == fails, said
+    # Less and less, down to where the plan does not suffice and smaller tiles still do.
+    for room in (110, *range(76, 56, -1)):
+        assert room << 20 < needed
+        said = run_under(room << 20, tmp_path / "limited.npy")
         assert_same(torch.from_numpy(np.load(tmp_path / "limited.npy")), expected)
+        if is_halved := "tiles are halved" in said:
+            break
+    assert is_halved and room < 110, said
     with pytest.raises(AssertionError, match=f"PhotoError: {SIDE} x {SIDE} pixels do not fit"):
         run_under(30 << 20, tmp_path / "none.npy")
