@@ -268,8 +268,22 @@ def convolve(
 
 
 def convolves_blocks(x: Tensor) -> bool:
-    """Whether `onednn.convolve_blocks` convolves the map `x` (N, C, H, W) here and now."""
+    """Whether `convolve_blocks` spares the concatenations of a map like `x` here and now."""
     return len(x) == 1 and _runs_fused(x, x) and onednn.convolves_depth()
+
+
+def convolve_blocks(
+    blocks: Tensor, weight: Tensor, bias: Tensor | None = None, *, slope: float | None = None
+) -> Tensor:
+    """3x3 convolution with zero padding over channels that lie in blocks, then a leaky ReLU.
+
+    `blocks` (D, H, W, B) are the D·B channels of one image, `weight` is (O, D·B, 3, 3); the result
+    is (1, O, H, W). On a CPU, without gradients, oneDNN reads them where they are.
+    """
+    if _runs_fused(blocks, weight) and onednn.convolves_depth():
+        return onednn.convolve_blocks(blocks, weight, bias, slope)
+    channels = blocks.permute(0, 3, 1, 2).flatten(0, 1)[None]
+    return activate(F.conv2d(channels, weight, bias, padding=1), slope)
 
 
 def in_planes(x: Tensor) -> Tensor:

@@ -107,9 +107,12 @@ def test_channels_in_blocks_are_those_of_a_map(
     x = blocks[:filled].permute(0, 3, 1, 2).reshape(1, -1, *sides)
     with torch.no_grad():
         assert ops.convolves_blocks(x)
-        found = onednn.convolve_blocks(blocks[:filled], weight, bias, slope)
+        found = ops.convolve_blocks(blocks[:filled], weight, bias, slope=slope)
         with ops.plain_torch():
             truth = ops.convolve(x, weight, bias, padding=(1, 1), slope=slope)
+            assert torch.equal(
+                ops.convolve_blocks(blocks[:filled], weight, bias, slope=slope), truth
+            )
     assert found.is_contiguous(memory_format=torch.channels_last)
     # Each output sums at most 48 x 9 products of about 1/4: rounding in another order.
     assert torch.allclose(found, truth, rtol=0, atol=432 * 2**-24)

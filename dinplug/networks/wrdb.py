@@ -8,7 +8,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from dinplug import onednn, ops
+from dinplug import ops
 from dinplug.networks.layers import Conv
 from dinplug.networks.shrinking import concatenate, middle
 
@@ -60,9 +60,9 @@ class RDB(nn.Module):
         filled = channels // growth
         blocks[:filled] = x.view(filled, growth, height, width).permute(0, 2, 3, 1)
         for end, conv in enumerate(growing, start=filled):
-            grown = onednn.convolve_blocks(blocks[:end], conv.weight, conv.bias, SLOPE)
+            grown = ops.convolve_blocks(blocks[:end], conv.weight, conv.bias, slope=SLOPE)
             blocks[end] = grown[0].permute(1, 2, 0)
-        return onednn.convolve_blocks(blocks, last.weight, last.bias, None)
+        return ops.convolve_blocks(blocks, last.weight, last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
