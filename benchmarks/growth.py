@@ -26,7 +26,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.cpu_engines import peak_memory
 from benchmarks.performance import machine, put_table
 from benchmarks.tiling import network_of, picture
-from dinplug.inference.plan import ExecutionPlan, readable_size
+from dinplug.inference.plan import SHALLOW, ExecutionPlan, readable_size
 from dinplug.inference.run import NetworkRunner, RunOptions
 from dinplug.inference.tiling import tiles
 from dinplug.networks.stages import Span, Stage
@@ -97,9 +97,13 @@ def halo_work(model: str, plan: ExecutionPlan) -> float:
 
 
 def layer_size(tile: Span, stage: Stage) -> int:
-    """Rows or columns that the layers of a stage compute on the mean for those of a tile."""
+    """Rows or columns that the layers of a stage compute on the mean for those of a tile.
+
+    Where the halo is deep the layers are dense blocks', which pad all but the first.
+    """
     window = tile.widened(stage.halo)
-    return window.size - stage.halo if stage.shrinks and window.is_inner else window.size
+    shrinks = stage.shrinks and stage.halo <= SHALLOW and window.is_inner
+    return window.size - stage.halo if shrinks else window.size
 
 
 def megapixel_rows(model: str, largest: float) -> Iterator[str]:

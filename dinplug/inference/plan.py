@@ -31,8 +31,10 @@ SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
 LARGEST_TILE_HALOS = 64
 """The same in halos, above which a side gains no time and costs memory (measured)."""
-LARGEST_SHRINKING, SHRINKING_HALOS = 128, 32
-"""The same, the larger of the two, where windows shrink and so have but half of the halo's work."""
+LARGEST_SHRINKING, SHALLOW = 128, 4
+"""The same where windows shrink, and so have but half of the halo's work, by so few pixels."""
+UNCUT = 128
+"""Side of a picture that is not cut for the cores' sake alone."""
 
 
 @dataclass(frozen=True)
@@ -172,30 +174,33 @@ def stage_tile(
         columns = stage.grid.size(width)
         pixels = min(STRIP_PIXELS, limit * limit, LARGEST_STRIP // (values * FLOAT))
         return max(1, pixels // columns), columns
-    side = min(limit, LARGEST_TILE_HALOS * stage.halo) if stage.halo else limit
-    while side > SMALLEST_TILE:
-        is_many = count_tiles(stage, height, width, (side, side)) >= MANY_TILES
-        most = LARGEST_WORKSPACE if is_many else TARGET_WORKSPACE
-        if values * (side + 2 * stage.halo) ** 2 * FLOAT <= most:
-            break
-        side //= 2
-    if stage.shrinks:
-        side = min(side, max(LARGEST_SHRINKING, SHRINKING_HALOS * stage.halo))
-    while side > SMALLEST_TILE and collides(stage, height, width, side):
-        side -= 1
-    return side, side
+    longest = stage.grid.size(max(height, width))
+    pieces = max(-(-longest // largest_side(stage, limit)), 1 if longest <= UNCUT else 2)
+    while True:
+        side = -(-longest // pieces)
+        if side <= SMALLEST_TILE or is_good_side(stage, height, width, side, values):
+            return side, side
+        pieces += 1
 
 
-def collides(stage: Stage, height: int, width: int, side: int) -> bool:
-    """Whether the planes of a window between others would lie on each other in a cache.
+def largest_side(stage: Stage, limit: int) -> int:
+    """Above which squares of a stage gain no time, but at most `limit`."""
+    by_halo = LARGEST_TILE_HALOS * stage.halo if stage.halo else limit
+    by_shrinking = LARGEST_SHRINKING if stage.shrinks and stage.halo <= SHALLOW else limit
+    return min(limit, by_halo, by_shrinking)
 
-    So they do where they are a multiple of its sets apart: 256 x 256 pixels cost 2 to 5 % more than
-    207 x 207, in spite of their smaller halo.
+
+def is_good_side(stage: Stage, height: int, width: int, side: int, values: int) -> bool:
+    """Whether squares of this side fit in the workspace, and their windows in a cache's sets.
+
+    Planes that are a multiple of the sets apart would lie on each other: windows of 256 x 256
+    pixels cost 2 to 5 % more than those of 207 x 207, in spite of their smaller halo.
     """
     size = (side, side)
-    is_cut = count_tiles(stage, height, width, size) > 1
-    plane = window_pixels(stage, height, width, size) * FLOAT
-    return stage.planes and is_cut and plane % CACHE_SETS == 0
+    count, pixels = (f(stage, height, width, size) for f in (count_tiles, window_pixels))
+    most = LARGEST_WORKSPACE if count >= MANY_TILES else TARGET_WORKSPACE
+    collides = stage.planes and count > 1 and pixels * FLOAT % CACHE_SETS == 0
+    return values * pixels * FLOAT <= most and not collides
 
 
 def count_tiles(stage: Stage, height: int, width: int, size: TileSize) -> int:

@@ -17,7 +17,15 @@ from torch import Tensor, nn
 
 from dinplug import ops
 from dinplug.networks.distillation import DistillationNetwork
-from dinplug.networks.esa import ESA, FIELD, POOLED_GRID, STRIDE, PooledRead, ResampledRead
+from dinplug.networks.esa import (
+    ESA,
+    FIELD,
+    POOLED_GRID,
+    STRIDE,
+    AttendedBlock,
+    PooledRead,
+    ResampledRead,
+)
 from dinplug.networks.layers import Conv
 from dinplug.networks.shrinking import concatenate, middle
 from dinplug.networks.stages import FeatureMap, Stage, StageInput, halo_of, reach, reads
@@ -61,7 +69,7 @@ class AIDNSpec:
             raise ValueError("AIDN needs an even number of features and at least one block")
 
 
-class RFDB(nn.Module):
+class RFDB(AttendedBlock):
     """Residual feature distillation block, up to its ESA."""
 
     def __init__(self, features: int) -> None:
@@ -73,15 +81,14 @@ class RFDB(nn.Module):
         self.fuse = Conv(4 * kept, features, 1)
         self.esa = ESA(features)
 
-    def distil(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape, before the attention."""
+    def distil(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, C, H, W) to the same shape, before the attention, and to what that reduces."""
         x = ops.in_planes(x)
         kept = []
         for distil, refine in zip(self.distils, self.refines, strict=True):
             kept.append(distil(x))
             x = refine(x, x)
-        fused: Tensor = self.fuse(concatenate([*kept, self.last(x)]))
-        return fused
+        return self.fused(concatenate([*kept, self.last(x)]))
 
     def halo(self) -> int:
         """Context of `distil`, in pixels."""
@@ -116,7 +123,7 @@ class AIEB(nn.Module):
         return halo_of(max(reach(self.rows_first), reach(self.columns_first)))
 
 
-class AIDB(nn.Module):
+class AIDB(AttendedBlock):
     """Asymmetric information distillation block, up to its ESA: the width is halved at once."""
 
     def __init__(self, spec: AIDNSpec) -> None:
@@ -134,24 +141,25 @@ class AIDB(nn.Module):
         self.fuse = Conv((len(distilled_from) + 1) * kept, features, 1)
         self.esa = ESA(features)
 
-    def distil(self, x: Tensor) -> Tensor:
-        """Map (N, C, H, W) to the same shape, before the attention.
+    def distil(self, x: Tensor) -> tuple[Tensor, Tensor]:
+        """Map (N, C, H, W) to the same shape, before the attention, and to what that reduces.
 
         Information multiplexing: every refinement is joined by all features distilled so far.
         """
-        kept = []
+        kept: list[Tensor] = []
+        total: Tensor | None = None
         for step, refine in enumerate(self.refines):
             if self.distils:
                 kept.append(self.distils[step](x))
             joined = [x] if step > 0 else []
             if self.multiplexes:
-                joined += kept
+                total = kept[-1] if total is None else middle(total, x) + kept[-1]
+                joined.append(total)
             fitting = [middle(part, x, lost=(1, 1)) for part in joined]
             residual = sum(fitting[1:], fitting[0]) if fitting else None
             # A sum is in memory of its own, which the result may take.
             x = refine(x, residual, in_place=len(joined) > 1)
-        fused: Tensor = self.fuse(concatenate([*kept, self.last(x)]))
-        return fused
+        return self.fused(concatenate([*kept, self.last(x)]))
 
     def halo(self) -> int:
         """Context of `distil`, in pixels."""
@@ -189,8 +197,7 @@ class AIDN(DistillationNetwork):
         reduced = FeatureMap(f"R{number}", block.esa.width)
 
         def run(x: StageInput) -> tuple[Tensor, ...]:
-            distilled = block.distil(x.maps[0])
-            return distilled, block.esa.reduce(distilled)
+            return block.distil(x.maps[0])
 
         return Stage(
             f"distil {number}",

@@ -219,10 +219,10 @@ def data():
     return int(re.search(r"VmData:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) * 1024
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
-side, room = int(sys.argv[1]), int(sys.argv[2])
+side, tile, room = (int(argument) for argument in sys.argv[1:4])
 resource.setrlimit(resource.RLIMIT_DATA, (1 << 40, resource.RLIM_INFINITY))  # as with `ulimit -d`
 torch.manual_seed(5)
-runner = NetworkRunner(random_network("din-dehaze"), RunOptions(device="cpu"))
+runner = NetworkRunner(random_network("din-dehaze"), RunOptions(device="cpu", tile=tile or None))
 image = torch.rand(1, 3, side, side)
 runner.run(image[:, :, :64, :64])
 print(runner.plan(side, side).peak_bytes)
@@ -230,14 +230,17 @@ if room:
     resource.setrlimit(resource.RLIMIT_DATA, (data() + room, resource.RLIM_INFINITY))
 result = runner.run(image)
 resource.setrlimit(resource.RLIMIT_DATA, (1 << 40, resource.RLIM_INFINITY))
-np.save(sys.argv[3], result.numpy())
+np.save(sys.argv[4], result.numpy())
 """
 SIDE = 1000
 
 
-def run_under(room: int, result: Path) -> str:
-    """Run the program in a process that may take `room` bytes more, and return what it said."""
-    command = [sys.executable, "-c", PROGRAM, str(SIDE), str(room), str(result)]
+def run_under(room: int, result: Path, tile: int = 0) -> str:
+    """Run the program in a process that may take `room` bytes more, and return what it said.
+
+    With tiles of `tile` pixels, where memory suffices, or 0 for planned ones.
+    """
+    command = [sys.executable, "-c", PROGRAM, str(SIDE), str(tile), str(room), str(result)]
     done = subprocess.run(command, capture_output=True, text=True, timeout=300)
     assert done.returncode == 0, done.stderr
     return done.stdout
@@ -273,17 +276,15 @@ def test_as_many_threads_run_as_there_is_memory_for(monkeypatch: pytest.MonkeyPa
 @pytest.mark.slow
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="limits of Linux")
 def test_under_a_real_limit_the_result_is_the_same(tmp_path: Path) -> None:
-    """Planned for what there is; where that is too little for any plan, tiles fail and shrink."""
+    """Planned for what there is; where tiles are too large for it they fail and shrink."""
     said = run_under(0, tmp_path / "free.npy")
     expected = torch.from_numpy(np.load(tmp_path / "free.npy"))
     (needed,) = (int(line) for line in said.splitlines() if line.isdecimal())
-    # Less and less, down to where the plan does not suffice and smaller tiles still do.
-    for room in (110, *range(76, 56, -1)):
+    # As planned for it; and with tiles that are planned for more, and fail.
+    for room, tile in ((110, 0), (72, SIDE)):
         assert room << 20 < needed
-        said = run_under(room << 20, tmp_path / "limited.npy")
+        said = run_under(room << 20, tmp_path / "limited.npy", tile)
         assert_same(torch.from_numpy(np.load(tmp_path / "limited.npy")), expected)
-        if is_halved := "tiles are halved" in said:
-            break
-    assert is_halved and room < 110, said
+        assert ("tiles are halved" in said) == bool(tile)
     with pytest.raises(AssertionError, match=f"PhotoError: {SIDE} x {SIDE} pixels do not fit"):
         run_under(30 << 20, tmp_path / "none.npy")

@@ -92,19 +92,21 @@ def test_distilled_features_are_multiplexed_collected_or_not_there() -> None:
     collected = AIDB(AIDNSpec(2, features=8, distilled="collected"))
     collected.load_state_dict(multiplexed.state_dict())
     x = torch.rand(1, 8, 16, 16)
-    assert not torch.allclose(multiplexed.distil(x), collected.distil(x))
+    assert not torch.allclose(multiplexed.distil(x)[0], collected.distil(x)[0])
     with torch.no_grad():
         for distil in multiplexed.distils:
             for parameter in distil.parameters():
                 parameter.zero_()
     collected.load_state_dict(multiplexed.state_dict())
-    assert torch.equal(multiplexed.distil(x), collected.distil(x))
+    assert torch.equal(multiplexed.distil(x)[0], collected.distil(x)[0])
     without = AIDB(AIDNSpec(2, features=8, distilled="none"))
     assert not without.distils
-    own = multiplexed.state_dict() | {"fuse.weight": multiplexed.fuse.weight.detach()[:, 12:]}
+    own = multiplexed.state_dict() | {
+        "fuse.weight": multiplexed.state_dict()["fuse.weight"][:, 12:]
+    }
     without.load_state_dict({name: own[name] for name in without.state_dict()})
     # The same sums, with three times four zeros left out of the last one.
-    assert torch.allclose(without.distil(x), collected.distil(x), atol=1e-6)
+    assert torch.allclose(without.distil(x)[0], collected.distil(x)[0], atol=1e-6)
 
 
 def test_impossible_specs_are_refused() -> None:

@@ -5,8 +5,10 @@ import torch
 from torch import nn
 
 from dinplug import ops
+from dinplug.networks.aidn import AIDB, RFDB, AIDNSpec
 from dinplug.networks.coattention import AsyCA
 from dinplug.networks.din import DIN, DINSpec
+from dinplug.networks.esa import VECTOR, AttendedBlock, ReducingFusion
 from dinplug.networks.folding import fold
 from dinplug.networks.stages import Borders, Statistics
 from dinplug.networks.upsampler import FoldedUpsampler, Upsampler
@@ -44,6 +46,25 @@ def test_wrdb(blocks: int, images: int, growth: int, weighted_links: bool) -> No
         assert isinstance(folded, FoldedWRDB)
         assert_reordered(folded(x), truth)
         assert torch.equal(block(x), truth)
+
+
+@pytest.mark.parametrize("kind", ["aidb", "rfdb"])
+@pytest.mark.parametrize("features", [8, 26, 50])
+def test_fusion_and_the_attention_s_first_layer(kind: str, features: int) -> None:
+    torch.manual_seed(features)
+    spec = AIDNSpec(features=features)
+    block = AIDB(spec) if kind == "aidb" else RFDB(features)
+    randomised(block)
+    x = torch.randn(2, features, 9, 7)
+    with torch.no_grad():
+        truth = block.distil(x)
+        folded = fold(nn.ModuleList([block]))[0]
+        assert isinstance(folded, AttendedBlock) and isinstance(folded.fuse, ReducingFusion)
+        assert folded.fuse.out_channels % VECTOR == 0
+        for ours, plain in zip(folded.distil(x), truth, strict=True):  # type: ignore[operator]
+            assert ours.shape == plain.shape
+            assert_reordered(ours, plain)
+        assert torch.equal(block.distil(x)[1], truth[1])
 
 
 @pytest.mark.parametrize("size", [(1, 1), (2, 9), (12, 7)])
