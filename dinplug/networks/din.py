@@ -208,7 +208,7 @@ class DIN(StagedNetwork):
             self.grid,
             pools=sources if attends else (),
             prepare=node.attention if isinstance(node, AsyCA | SqueezeExcite) else None,
-            workspace=2 * (spec.features + 5 * spec.growth) + (spec.blocks + 2) * spec.features,
+            workspace=wrdb_workspace(spec),
             shrinks=True,
         )
 
@@ -263,6 +263,17 @@ class DIN(StagedNetwork):
             self.grid,
             workspace=2 * spec.features * step * step,
         )
+
+
+def wrdb_workspace(spec: DINSpec) -> int:
+    """Values for each pixel that a WRDB and the sum it starts from hold beside input and output.
+
+    The states so far, a dense block's channels, and the last that grew; where growth does not
+    divide the features, all channels once more, as they are concatenated.
+    """
+    dense = spec.features + 5 * spec.growth
+    growing = spec.growth if spec.features % spec.growth == 0 else dense
+    return (spec.blocks + 1) * spec.features + dense + growing
 
 
 def initialise(network: nn.Module) -> None:
