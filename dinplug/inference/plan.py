@@ -34,7 +34,7 @@ LARGEST_TILE_HALOS = 64
 LARGEST_SHRINKING, SHALLOW = 128, 4
 """The same where windows shrink, and so have but half of the halo's work, by so few pixels."""
 UNCUT = 128
-"""Side of a picture that is not cut for the cores' sake alone."""
+"""The longest side, on the stage's grid, of a picture that is not cut for the cores' sake alone."""
 
 
 @dataclass(frozen=True)

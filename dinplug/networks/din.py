@@ -269,7 +269,8 @@ def wrdb_workspace(spec: DINSpec) -> int:
     """Values for each pixel that a WRDB and the sum it starts from hold beside input and output.
 
     The states so far, a dense block's channels, and the last that grew; where growth does not
-    divide the features, all channels once more, as they are concatenated.
+    divide the features, all channels once more, as they are concatenated (so they are by plain
+    operators too, which take less beside that).
     """
     dense = spec.features + 5 * spec.growth
     growing = spec.growth if spec.features % spec.growth == 0 else dense

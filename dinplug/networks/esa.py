@@ -16,6 +16,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from dinplug import ops
 from dinplug.networks.layers import Conv
 from dinplug.networks.stages import Grid, Read, Span
 
@@ -152,6 +153,33 @@ class ESA(nn.Module):
         return x * torch.sigmoid(attention)
 
 
+VECTOR = 16
+"""Channels that a CPU's convolutions write at once: 64 take them less time than 50."""
+
+
+class ReducingFusion(nn.Module):
+    """A 1x1 convolution `fuse` and `reduce` of its result as one: exact but for rounding."""
+
+    def __init__(self, fuse: Conv, reduce: Conv) -> None:
+        super().__init__()
+        self.features, self.reduced = fuse.out_channels, reduce.out_channels
+        assert fuse.bias is not None and reduce.bias is not None
+        # In float64 so that composing costs no accuracy.
+        first, second = (layer.weight.detach().double().flatten(1) for layer in (fuse, reduce))
+        bias = fuse.bias.detach().double()
+        weights = torch.cat([first, second @ first])
+        biases = torch.cat([bias, second @ bias + reduce.bias.detach()])
+        filling = -len(biases) % VECTOR
+        weights, biases = F.pad(weights, (0, 0, 0, filling)), F.pad(biases, (0, filling))
+        self.weight = nn.Parameter(weights.float()[:, :, None, None], requires_grad=False)
+        self.bias = nn.Parameter(biases.float(), requires_grad=False)
+
+    def forward(self, distilled: Tensor) -> tuple[Tensor, Tensor]:
+        """The results of `fuse` and of `reduce` from (N, C, H, W), as slices of one map."""
+        both = ops.convolve(distilled, self.weight, self.bias)
+        return both[:, : self.features], both[:, self.features :][:, : self.reduced]
+
+
 class AttendedBlock(nn.Module):
     """A block that ends in an ESA: what it distilled is fused by a 1x1 convolution, then attended.
 
@@ -164,7 +192,8 @@ class AttendedBlock(nn.Module):
     def fused(self, distilled: Tensor) -> tuple[Tensor, Tensor]:
         """The features (N, C, H, W) of what was distilled, and what `reduce` makes of them."""
         if isinstance(self.fuse, ReducingFusion):
-            return self.fuse.both(distilled)
+            features, reduced = self.fuse(distilled)
+            return features, reduced
         features = self.fuse(distilled)
         return features, self.esa.reduce(features)
 
@@ -173,28 +202,3 @@ class AttendedBlock(nn.Module):
         assert isinstance(self.fuse, Conv)
         self.fuse = ReducingFusion(self.fuse, self.esa.reduce)
         return self
-
-
-VECTOR = 16
-"""Channels that a CPU's convolutions write at once: 64 take them less time than 50."""
-
-
-class ReducingFusion(Conv):
-    """A 1x1 convolution `fuse`, and `reduce` of its result beside it, exact but for rounding."""
-
-    def __init__(self, fuse: Conv, reduce: Conv) -> None:
-        self.widths = [fuse.out_channels, reduce.out_channels]
-        wanted = sum(self.widths)
-        outputs = -(-wanted // VECTOR) * VECTOR
-        super().__init__(fuse.in_channels, outputs, 1)
-        assert fuse.bias is not None and reduce.bias is not None and self.bias is not None
-        first, second = (layer.weight.detach().double()[:, :, 0, 0] for layer in (fuse, reduce))
-        bias = fuse.bias.detach().double()
-        with torch.no_grad():
-            self.weight.zero_()[:wanted, :, 0, 0] = torch.cat([first, second @ first])
-            self.bias.zero_()[:wanted] = torch.cat([bias, second @ bias + reduce.bias.detach()])
-
-    def both(self, distilled: Tensor) -> tuple[Tensor, Tensor]:
-        """The results of `fuse` and of `reduce`, as slices of one map."""
-        features, reduced = self(distilled)[:, : sum(self.widths)].split(self.widths, dim=1)
-        return features, reduced
