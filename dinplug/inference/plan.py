@@ -197,7 +197,8 @@ def is_good_side(stage: Stage, height: int, width: int, side: int, values: int) 
     pixels cost 2 to 5 % more than those of 207 x 207, in spite of their smaller halo.
     """
     size = (side, side)
-    count, pixels = (f(stage, height, width, size) for f in (count_tiles, window_pixels))
+    count = count_tiles(stage, height, width, size)
+    pixels = window_pixels(stage, height, width, size)
     most = LARGEST_WORKSPACE if count >= MANY_TILES else TARGET_WORKSPACE
     collides = stage.planes and count > 1 and pixels * FLOAT % CACHE_SETS == 0
     return values * pixels * FLOAT <= most and not collides

@@ -34,7 +34,7 @@ from dinplug.networks.stages import (
     reads,
 )
 from dinplug.networks.upsampler import Upsampler
-from dinplug.networks.wrdb import SLOPE, WRDB, ChannelWeights
+from dinplug.networks.wrdb import SLOPE, WRDB, ChannelWeights, held_values
 
 QUARTER_GRID = Grid(Fraction(1, 4))
 
@@ -208,7 +208,7 @@ class DIN(StagedNetwork):
             self.grid,
             pools=sources if attends else (),
             prepare=node.attention if isinstance(node, AsyCA | SqueezeExcite) else None,
-            workspace=wrdb_workspace(spec),
+            workspace=held_values(spec.features, spec.growth, spec.blocks),
             shrinks=True,
         )
 
@@ -263,18 +263,6 @@ class DIN(StagedNetwork):
             self.grid,
             workspace=2 * spec.features * step * step,
         )
-
-
-def wrdb_workspace(spec: DINSpec) -> int:
-    """Values for each pixel that a WRDB and the sum it starts from hold beside input and output.
-
-    The states so far, a dense block's channels, and the last that grew; where growth does not
-    divide the features, all channels once more, as they are concatenated (so they are by plain
-    operators too, which take less beside that).
-    """
-    dense = spec.features + 5 * spec.growth
-    growing = spec.growth if spec.features % spec.growth == 0 else dense
-    return (spec.blocks + 1) * spec.features + dense + growing
 
 
 def initialise(network: nn.Module) -> None:

@@ -201,3 +201,17 @@ class FoldedWRDB(nn.Module):
         images, _, height, width = x.shape
         assert isinstance(channels, int)
         return x.new_empty(images, height, width, channels).permute(0, 3, 1, 2)
+
+
+def held_values(features: int, growth: int, blocks: int) -> int:
+    """Values for each pixel that a folded WRDB and its input hold at most, beside its output.
+
+    The more of both ways. `in_torch`: input, states, a dense block's channels, and the last that
+    grew, or all once more where growth does not divide the features and they are concatenated.
+    (Without oneDNN they are as well, which plans have room for.) `in_buffers`: input, a result, and
+    every buffer, as each holds a state.
+    """
+    dense = features + 5 * growth
+    growing = growth if features % growth == 0 else dense
+    in_torch = (blocks + 1) * features + dense + growing
+    return max(in_torch, 2 * features + blocks * dense)

@@ -8,7 +8,7 @@ from dinplug import ops
 from dinplug.networks.aidn import AIDB, RFDB, AIDNSpec
 from dinplug.networks.coattention import AsyCA
 from dinplug.networks.din import DIN, DINSpec
-from dinplug.networks.esa import VECTOR, AttendedBlock, ReducingFusion
+from dinplug.networks.esa import VECTOR, ReducingFusion
 from dinplug.networks.folding import fold
 from dinplug.networks.stages import Borders, Statistics
 from dinplug.networks.upsampler import FoldedUpsampler, Upsampler
@@ -59,9 +59,9 @@ def test_fusion_and_the_attention_s_first_layer(kind: str, features: int) -> Non
     with torch.no_grad():
         truth = block.distil(x)
         folded = fold(nn.ModuleList([block]))[0]
-        assert isinstance(folded, AttendedBlock) and isinstance(folded.fuse, ReducingFusion)
+        assert isinstance(folded, AIDB | RFDB) and isinstance(folded.fuse, ReducingFusion)
         assert len(folded.fuse.bias) % VECTOR == 0
-        for ours, plain in zip(folded.distil(x), truth, strict=True):  # type: ignore[operator]
+        for ours, plain in zip(folded.distil(x), truth, strict=True):
             assert ours.shape == plain.shape
             assert_reordered(ours, plain)
         assert torch.equal(block.distil(x)[1], truth[1])
