@@ -26,7 +26,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from benchmarks.cpu_engines import peak_memory
 from benchmarks.performance import machine, put_table
 from benchmarks.tiling import network_of, picture
-from dinplug.inference.plan import SHALLOW, ExecutionPlan, readable_size
+from dinplug.inference.executor import shrinking_ends
+from dinplug.inference.plan import ExecutionPlan, readable_size
 from dinplug.inference.run import NetworkRunner, RunOptions
 from dinplug.inference.tiling import tiles
 from dinplug.networks.stages import Span, Stage
@@ -86,7 +87,7 @@ def plan_of(model: str, megapixels: float, tile: int = 0) -> ExecutionPlan:
 
 def halo_work(model: str, plan: ExecutionPlan) -> float:
     """Pixels that a stage's layers compute on the mean, over pixels that it writes."""
-    seen = written = 0
+    seen, written = 0.0, 0
     stages = NetworkRunner(network_of(model), RunOptions()).graph.stages
     for stage, size in zip(stages, plan.tiles, strict=True):
         height, width = stage.grid.size(plan.height), stage.grid.size(plan.width)
@@ -96,14 +97,10 @@ def halo_work(model: str, plan: ExecutionPlan) -> float:
     return seen / written
 
 
-def layer_size(tile: Span, stage: Stage) -> int:
-    """Rows or columns that the layers of a stage compute on the mean for those of a tile.
-
-    Where the halo is deep the layers are dense blocks', which pad all but the first.
-    """
+def layer_size(tile: Span, stage: Stage) -> float:
+    """Rows or columns that the layers of a stage compute on the mean for those of a tile."""
     window = tile.widened(stage.halo)
-    shrinks = stage.shrinks and stage.halo <= SHALLOW and window.is_inner
-    return window.size - stage.halo if shrinks else window.size
+    return window.size - stage.halo * sum(shrinking_ends(stage, window)) / 2
 
 
 def megapixel_rows(model: str, largest: float) -> Iterator[str]:

@@ -14,7 +14,8 @@ import json
 import math
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from types import FrameType
@@ -25,7 +26,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dinplug
-from dinplug import nnpack, onednn, ops
+from dinplug import direct
 from dinplug.inference.executor import TiledRun
 from dinplug.inference.plan import plan_execution
 from dinplug.networks.folding import fold
@@ -104,13 +105,33 @@ def count_work(network: StagedNetwork, height: int, width: int, tile: int) -> Wo
         plan = plan_execution(counted, height, width, tile=tile)
         TiledRun(counted, plan, image, output).run()
 
-    with torch.inference_mode():
-        # What happens once happens here.
-        ops.convolve(image, torch.ones(1, 3, 1, 1))
-        nnpack.find_winograd()
-        onednn.convolves_depth()
-    work.python = python_calls(run)
+    # What happens once happens here: weights are packed, operators tried.
+    run()
+    for name in asdict(work):
+        setattr(work, name, 0)
+    with counted_direct(work, lock):
+        work.python = python_calls(run)
     return work
+
+
+@contextmanager
+def counted_direct(work: Work, lock: threading.Lock) -> Iterator[None]:
+    """Count dinplug's own convolutions, which torch knows nothing of."""
+    convolve = direct.convolve
+
+    def counting(sources: Sequence[Tensor], weight: Tensor, *arguments: Any) -> Tensor:
+        result = convolve(sources, weight, *arguments)
+        with lock:
+            work.operators += 1
+            work.convolutions += 1
+            work.operations += 2 * weight.numel() * result[0, 0].numel()
+        return result
+
+    direct.convolve = counting  # type: ignore[assignment]
+    try:
+        yield
+    finally:
+        direct.convolve = convolve
 
 
 def counting(stage: Stage, work: Work, lock: threading.Lock) -> Stage:

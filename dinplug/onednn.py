@@ -7,6 +7,7 @@ them, `find_fused` says so and the caller takes plain operators.
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 from typing import Any
 
 import torch
@@ -16,44 +17,22 @@ from torch.nn import functional as F
 Sides = tuple[int, int]
 
 _ONE = (1, 1)
-_DEPTH_ONE = (1, 1, 1)
 _SUM = ("add", 1.0)
 
 
 @functools.cache
-def find_fused() -> tuple[Any, Any] | None:
-    """torch's operator of oneDNN's fused convolution, and the one that adds to a given map.
-
-    None where one is missing or has changed.
-    """
+def find_fused() -> Any | None:
+    """torch's operator of oneDNN's fused convolution, None where it is missing or has changed."""
     try:
         operator = torch.ops.mkldnn._convolution_pointwise
-        adding = torch.ops.mkldnn._convolution_pointwise_.binary
         pixel, weight = torch.ones(1, 1, 1, 1), torch.ones(1, 1, 1, 1)
         plain = (weight, None, (0, 0), _ONE, _ONE, 1)
         with torch.inference_mode():
             operator(pixel, *plain, "leaky_relu", [0.5], "")
             operator.binary(pixel, pixel, *plain, *_SUM, None, [], "")
-            adding(pixel.clone(), pixel, *plain, *_SUM, None, [], "")
     except (AttributeError, RuntimeError, TypeError):
         return None
-    return operator, adding
-
-
-@functools.cache
-def convolves_depth() -> bool:
-    """Whether the operator takes maps (N, C, D, H, W) as well."""
-    found = find_fused()
-    if found is None:
-        return False
-    voxel = torch.ones(1, 1, 1, 1, 1)
-    geometry = ((0, 0, 0), _DEPTH_ONE, _DEPTH_ONE, 1)
-    try:
-        with torch.inference_mode():
-            result: Tensor = found[0](voxel, voxel, None, *geometry, "none", [], "")
-    except RuntimeError:
-        return False
-    return result.shape == voxel.shape
+    return operator
 
 
 def is_fusible(x: Tensor, weight: Tensor) -> bool:
@@ -74,54 +53,28 @@ def convolve(
     padding: Sides,
     groups: int,
     slope: float | None,
-    residual: Tensor | None,
-    in_place: bool,
+    added: Sequence[Tensor],
 ) -> Tensor:
-    """Convolution, plus `residual`, then a leaky ReLU of negative `slope`, each if given.
+    """Convolution, plus maps `added`, then a leaky ReLU of negative `slope`, each if given.
 
-    Maps (N, C, H, W) in any memory order; the result is in that of `x`, or in the memory of
-    `residual` if it is to be `in_place`.
+    Maps (N, C, H, W) in any memory order; the result is in that of `x`.
     """
-    found = find_fused()
-    assert found is not None
-    operator, adding = found
+    operator = find_fused()
+    assert operator is not None
     geometry = (padding, stride, _ONE, groups)
     y: Tensor
-    if residual is None:
+    if not added:
         activation = "none" if slope is None else "relu" if slope == 0 else "leaky_relu"
         scalars = [slope] if activation == "leaky_relu" else []
         y = operator(x, weight, bias, *geometry, activation, scalars, "")
         return y
     # Of the activations only the ReLU fuses with a sum.
-    rectified = "relu" if slope == 0 else None
-    following: tuple[Any, ...] = (weight, bias, *geometry, *_SUM, rectified, [], "")
-    if in_place and residual.is_contiguous(memory_format=torch.channels_last):
-        y = adding(residual, x, *following)
-    else:
-        y = operator.binary(x, residual, *following)
+    first, *others = added
+    rectified = "relu" if slope == 0 and not others else None
+    y = operator.binary(x, first, weight, bias, *geometry, *_SUM, rectified, [], "")
+    for other in others:
+        y.add_(other)
     return y if rectified else activate_(y, slope)
-
-
-def convolve_blocks(
-    blocks: Tensor, weight: Tensor, bias: Tensor | None, slope: float | None
-) -> Tensor:
-    """3x3 convolution with zero padding over channels that lie in blocks, then a leaky ReLU.
-
-    `blocks` (D, H, W, B) are the D·B channels, `weight` is (O, D·B, 3, 3); the result is
-    (1, O, H, W), channels-last. It is a convolution of three dimensions whose kernel is as deep as
-    there are blocks. The first blocks of more are a run of memory, as the first channels of a
-    channels-last map are not: a dense block so needs no copies of what it reads.
-    """
-    found = find_fused()
-    assert found is not None
-    voxels = blocks.permute(3, 0, 1, 2)[None]
-    outputs, _, *sides = weight.shape
-    kernel = weight.view(outputs, len(blocks), -1, *sides).transpose(1, 2)
-    kernel = kernel.contiguous(memory_format=torch.channels_last_3d)
-    activation, scalars = ("none", []) if slope is None else ("leaky_relu", [slope])
-    geometry = ((0, 1, 1), _DEPTH_ONE, _DEPTH_ONE, 1)
-    y: Tensor = found[0](voxels, kernel, bias, *geometry, activation, scalars, "")
-    return y[:, :, 0]
 
 
 def activate_(x: Tensor, slope: float | None) -> Tensor:

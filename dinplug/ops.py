@@ -22,11 +22,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinplug import nnpack, onednn
+from dinplug import direct, nnpack, onednn
 from dinplug.errors import SetupError, UsageError
 
 Arguments = ParamSpec("Arguments")
 Operator = Callable[Arguments, Tensor]
+Sides = tuple[int, int]
+"""Of rows and of columns."""
 Layer = tuple[Tensor, Tensor | None]
 """Weight (O, I, 1, 1) and bias (O,) of a 1x1 convolution."""
 
@@ -240,50 +242,50 @@ def dense_conv(
 
 
 def convolve(
-    x: Tensor,
+    x: Tensor | Sequence[Tensor],
     weight: Tensor,
     bias: Tensor | None = None,
     *,
-    stride: onednn.Sides = (1, 1),
-    padding: onednn.Sides = (0, 0),
+    stride: Sides = (1, 1),
+    padding: Sides = (0, 0),
+    padding_after: Sides | None = None,
     groups: int = 1,
     slope: float | None = None,
-    residual: Tensor | None = None,
-    in_place: bool = False,
+    added: Sequence[Tensor] = (),
 ) -> Tensor:
-    """Convolution of `x` (N, C, H, W), plus `residual`, then a leaky ReLU of negative `slope`.
+    """Convolution of `x` (N, C, H, W), plus maps `added`, then a leaky ReLU of negative `slope`.
 
-    The last two if given. `in_place`: the result may take the memory of `residual`, which saves a
-    pass over memory. On a CPU, without gradients, NNPACK does 3x3 convolutions of planes
-    (`in_planes`) and oneDNN all of it in one operator, unless the choice of kernels is `off`.
+    Of several maps the channels of all. `padding_after` are the zeros after the last row and
+    column, where they are not as many as `padding` before the first. On a CPU, without gradients,
+    NNPACK does 3x3 convolutions of planes (`in_planes`), dinplug's own code those of maps with
+    channels last, oneDNN all others, unless the choice of kernels is `off`.
     """
-    if _runs_fused(x, weight) and (residual is None or residual.dtype == x.dtype):
-        is_plain_3x3 = weight.shape[2:] == (3, 3) and stride == (1, 1) and groups == 1
-        if is_plain_3x3 and x.is_contiguous() and nnpack.is_fitting(x):
-            y = nnpack.convolve(x, weight, bias, padding)
-            return onednn.activate_(y if residual is None else y.add_(residual), slope)
-        return onednn.convolve(x, weight, bias, stride, padding, groups, slope, residual, in_place)
-    y = F.conv2d(x, weight, bias, stride, padding, 1, groups)
-    return activate(y if residual is None else y + residual, slope)
+    sources = [x] if isinstance(x, Tensor) else list(x)
+    after = padding if padding_after is None else padding_after
+    runs_fused = _runs_fused(sources[0], weight) and all(y.dtype == weight.dtype for y in added)
+    if runs_fused and direct.is_fitting(sources, weight, groups):
+        return direct.convolve(sources, weight, bias, stride, padding, after, slope, added)
+    whole = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
+    if after != padding:
+        (top, left), (bottom, right) = padding, after
+        whole, padding = F.pad(whole, (left, right, top, bottom)), (0, 0)
+    if not runs_fused:
+        y = F.conv2d(whole, weight, bias, stride, padding, 1, groups)
+        for other in added:
+            y = y + other
+        return activate(y, slope)
+    is_plain_3x3 = weight.shape[2:] == (3, 3) and stride == (1, 1) and groups == 1
+    if is_plain_3x3 and whole.is_contiguous() and nnpack.is_fitting(whole):
+        y = nnpack.convolve(whole, weight, bias, padding)
+        for other in added:
+            y.add_(other)
+        return onednn.activate_(y, slope)
+    return onednn.convolve(whole, weight, bias, stride, padding, groups, slope, added)
 
 
-def convolves_blocks(x: Tensor) -> bool:
-    """Whether `convolve_blocks` spares the concatenations of a map like `x` here and now."""
-    return len(x) == 1 and _runs_fused(x, x) and onednn.convolves_depth()
-
-
-def convolve_blocks(
-    blocks: Tensor, weight: Tensor, bias: Tensor | None = None, *, slope: float | None = None
-) -> Tensor:
-    """3x3 convolution with zero padding over channels that lie in blocks, then a leaky ReLU.
-
-    `blocks` (D, H, W, B) are the D·B channels of one image, `weight` is (O, D·B, 3, 3); the result
-    is (1, O, H, W). On a CPU, without gradients, oneDNN reads them where they are.
-    """
-    if _runs_fused(blocks, weight) and onednn.convolves_depth():
-        return onednn.convolve_blocks(blocks, weight, bias, slope)
-    channels = blocks.permute(0, 3, 1, 2).flatten(0, 1)[None]
-    return activate(F.conv2d(channels, weight, bias, padding=1), slope)
+def reads_anywhere() -> bool:
+    """Whether `convolve` reads float32 maps on a CPU where they lie, windows of others too."""
+    return _chooses_fused() and direct.find_code() is not None
 
 
 def in_planes(x: Tensor) -> Tensor:
@@ -303,24 +305,27 @@ def scaled_conv1x1(
     scale: Tensor,
     weight: Tensor,
     bias: Tensor | None,
-    residual: Tensor | None = None,
+    added: Sequence[Tensor] = (),
 ) -> Tensor:
-    """A 1x1 convolution of `x` (N, C, H, W) times the per-channel `scale` (N, C), plus `residual`.
+    """A 1x1 convolution of `x` (N, C, H, W) times the per-channel `scale` (N, C), plus `added`.
 
     For a single image outside training the scale goes into the weights (O, C, 1, 1), which saves
     a pass over the map: the same sum with each product taken in another order.
     """
     if x.shape[0] == 1 and not torch.is_grad_enabled() and not _is_plain():
         scaled = (weight * scale[0][:, None, None]).to(x.dtype)
-        return convolve(x, scaled, bias, residual=residual)
-    return convolve((x * scale[:, :, None, None]).to(x.dtype), weight, bias, residual=residual)
+        return convolve(x, scaled, bias, added=added)
+    return convolve((x * scale[:, :, None, None]).to(x.dtype), weight, bias, added=added)
 
 
 def _runs_fused(x: Tensor, weight: Tensor) -> bool:
-    """Whether oneDNN's fused convolution stands in for the plain operators here and now."""
-    if torch.compiler.is_compiling() or _PLAIN.get() or kernel_choice() == "off":
-        return False
-    return onednn.is_fusible(x, weight)
+    """Whether a faster convolution stands in for the plain operators here and now."""
+    return _chooses_fused() and onednn.is_fusible(x, weight)
+
+
+def _chooses_fused() -> bool:
+    """Whether it may; compilers cannot look at contexts."""
+    return not (torch.compiler.is_compiling() or _PLAIN.get() or kernel_choice() == "off")
 
 
 def activate(x: Tensor, slope: float | None) -> Tensor:

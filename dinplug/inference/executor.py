@@ -17,6 +17,7 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
+from dinplug import ops
 from dinplug.errors import Interrupted, SetupError
 from dinplug.inference.allocator import give_freed_memory_back
 from dinplug.inference.kept_maps import KeptMaps
@@ -26,7 +27,7 @@ from dinplug.inference.plan import SMALLEST_TILE, ExecutionPlan, TileSize
 from dinplug.inference.slots import FLOAT, Slot
 from dinplug.inference.store import MemoryMap, ScratchMap, StoredMap
 from dinplug.inference.tiling import halves, inside, tiles
-from dinplug.networks.shrinking import shrinking
+from dinplug.networks.shrinking import NEITHER, Ends, shrinking
 from dinplug.networks.stages import (
     Span,
     Stage,
@@ -227,16 +228,17 @@ class TiledRun:
                 inputs = tuple(
                     self._read(stage, index, *window) for index in range(len(stage.reads))
                 )
-                with shrinking(*(stage.shrinks and w.is_inner for w in window)):
+                with shrinking(*(shrinking_ends(stage, w) for w in window)):
                     outputs = stage.run(StageInput(inputs, attention, *window))
                 for spec, values in zip(stage.writes, outputs, strict=True):
                     step = stage.grid.step_to(spec.grid)
-                    part = values[
-                        :,
-                        :,
-                        inside(rows, window[0], step, values.shape[2]),
-                        inside(columns, window[1], step, values.shape[3]),
-                    ]
+                    places = (
+                        inside(tile, covered, step, size, shrinking_ends(stage, covered))
+                        for tile, covered, size in zip(
+                            (rows, columns), window, values.shape[2:], strict=True
+                        )
+                    )
+                    part = values[:, :, next(places), next(places)]
                     if spec.name in self.pooled:
                         moments[spec.name] = TileMoments.of(part, self.pooled[spec.name])
                     parts.append((spec.name, step, part))
@@ -258,12 +260,16 @@ class TiledRun:
         step = stage.grid.step_to(grid)
         stored = self.maps[read.name]
         # Convolutions of more than a pixel would copy a window of a larger map at every use, but
-        # for one of full width, which is a run of memory.
-        take = stored.view if stage.halo == 0 or columns.size == columns.length else stored.read
-        return take(
+        # for one of full width, which is a run of memory, and where they read anywhere.
+        window = stored.view(
             read.span(rows, step, grid.size(self.plan.height)),
             read.span(columns, step, grid.size(self.plan.width)),
         )
+        if stage.halo == 0 or columns.size == columns.length:
+            return window
+        if stage.strided and ops.reads_anywhere():
+            return window
+        return window.clone(memory_format=torch.channels_last)
 
     def _report(self, stage: Stage, pixels: int) -> None:
         if self.on_progress is None:
@@ -271,6 +277,16 @@ class TiledRun:
         with self.lock:
             self.done += pixels
             self.on_progress(Progress(stage.name, self.done, self.total))
+
+
+def shrinking_ends(stage: Stage, window: Span) -> Ends:
+    """At which ends of a window a stage's layers leave out their padding.
+
+    At one alone only where they read maps anywhere: most convolutions pad both ends alike.
+    """
+    ends = window.inner_ends
+    at_one = stage.strided and ops.reads_anywhere()
+    return ends if stage.shrinks and (all(ends) or at_one) else NEITHER
 
 
 def scratch_instead(slot: Slot) -> ScratchMap:

@@ -31,8 +31,8 @@ SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
 LARGEST_TILE_HALOS = 64
 """The same in halos, above which a side gains no time and costs memory (measured)."""
-LARGEST_SHRINKING, SHALLOW = 128, 4
-"""The same where windows shrink, and so have but half of the halo's work, by so few pixels."""
+LARGEST_SHRINKING = 128
+"""The same where windows shrink, and so have but half of the halo's work, and are copied."""
 UNCUT = 128
 """The longest side, on the stage's grid, of a picture that is not cut for the cores' sake alone."""
 
@@ -186,7 +186,7 @@ def stage_tile(
 def largest_side(stage: Stage, limit: int) -> int:
     """Above which squares of a stage gain no time, but at most `limit`."""
     by_halo = LARGEST_TILE_HALOS * stage.halo if stage.halo else limit
-    by_shrinking = LARGEST_SHRINKING if stage.shrinks and stage.halo <= SHALLOW else limit
+    by_shrinking = LARGEST_SHRINKING if stage.shrinks and not stage.strided else limit
     return min(limit, by_halo, by_shrinking)
 
 

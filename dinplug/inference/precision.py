@@ -16,6 +16,7 @@ from dataclasses import dataclass, replace
 
 import torch
 from torch import Tensor, nn
+from torch.utils._pytree import tree_map_only
 
 from dinplug.networks.stages import Stage, StagedNetwork, StageGraph
 
@@ -134,13 +135,15 @@ def half_copy(network: StagedNetwork, half: torch.dtype) -> StagedNetwork:
 def widened(layer: nn.Module, inputs: tuple[object, ...]) -> tuple[object, ...]:
     """Bring what a float32 layer is given to float32."""
     del layer
-    return tuple(x.float() if isinstance(x, Tensor) else x for x in inputs)
+    converted: tuple[object, ...] = tree_map_only(Tensor, lambda x: x.float(), inputs)
+    return converted
 
 
-def begin_wide(inputs: tuple[Tensor, ...], half: torch.dtype) -> tuple[Tensor, ...]:
+def begin_wide(inputs: tuple[object, ...], half: torch.dtype) -> tuple[object, ...]:
     """Round what a wide layer is given to half precision, and let it multiply in tf32."""
     torch.backends.cudnn.allow_tf32 = True
-    return tuple(x.to(half).float() for x in inputs)
+    rounded: tuple[object, ...] = tree_map_only(Tensor, lambda x: x.to(half).float(), inputs)
+    return rounded
 
 
 def end_wide(layer: nn.Module, inputs: object, output: Tensor) -> None:

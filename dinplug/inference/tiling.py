@@ -5,6 +5,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Iterator
 
+from dinplug.networks.shrinking import NEITHER, Ends, lost_before
 from dinplug.networks.stages import Span
 
 
@@ -40,11 +41,13 @@ def halved(span: Span) -> tuple[Span, Span]:
     return Span(span.start, middle, span.length), Span(middle, span.stop, span.length)
 
 
-def inside(tile: Span, window: Span, step: int, size: int | None = None) -> slice:
+def inside(
+    tile: Span, window: Span, step: int, size: int | None = None, ends: Ends = NEITHER
+) -> slice:
     """Where `tile` lies in an output that covers `window`, on a grid `step` times finer.
 
-    Of `size` pixels, if that is given: less than the window where it shrank, alike at both ends.
+    Of `size` pixels, if that is given: less than the window where it shrank at these `ends`.
     """
-    lost = 0 if size is None else (window.size * step - size) // 2
+    lost = 0 if size is None else lost_before(window.size * step - size, ends)
     start = (tile.start - window.start) * step - lost
     return slice(start, start + tile.size * step)

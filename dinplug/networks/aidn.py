@@ -9,7 +9,7 @@ No AIDN code or weights were released (docs/models/aidn.md says what is inferred
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal, get_args
 
@@ -27,7 +27,6 @@ from dinplug.networks.esa import (
     ResampledRead,
 )
 from dinplug.networks.layers import Conv
-from dinplug.networks.shrinking import concatenate, middle
 from dinplug.networks.stages import FeatureMap, Stage, StageInput, halo_of, reach, reads
 
 SLOPE = 0.05
@@ -87,8 +86,8 @@ class RFDB(AttendedBlock):
         kept = []
         for distil, refine in zip(self.distils, self.refines, strict=True):
             kept.append(distil(x))
-            x = refine(x, x)
-        return self.fused(concatenate([*kept, self.last(x)]))
+            x = refine(x, (x,))
+        return self.fused([*kept, self.last(x)])
 
     def halo(self) -> int:
         """Context of `distil`, in pixels."""
@@ -108,14 +107,13 @@ class AIEB(nn.Module):
             Conv(inputs, outputs, wide, slope=SLOPE), Conv(outputs, outputs, tall, slope=SLOPE)
         )
 
-    def forward(self, x: Tensor, residual: Tensor | None = None, in_place: bool = False) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, H, W), `residual` added before the activation.
-
-        `in_place`: the result may take the memory of `residual`.
-        """
+    def forward(self, x: Tensor, added: Sequence[Tensor] = ()) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H, W), maps `added` before the activation."""
         (taller, wider), (wide, tall) = self.rows_first, self.columns_first
-        y = wider(taller(x), residual, in_place)
-        result: Tensor = tall(wide(x), y, in_place=True)
+        # A part for each pass over what both branches add up to.
+        half = len(added) // 2
+        y = wider(taller(x), added[half:])
+        result: Tensor = tall(wide(x), (y, *added[:half]))
         return result
 
     def halo(self) -> int:
@@ -147,19 +145,11 @@ class AIDB(AttendedBlock):
         Information multiplexing: every refinement is joined by all features distilled so far.
         """
         kept: list[Tensor] = []
-        total: Tensor | None = None
         for step, refine in enumerate(self.refines):
             if self.distils:
                 kept.append(self.distils[step](x))
-            joined = [x] if step > 0 else []
-            if self.multiplexes:
-                total = kept[-1] if total is None else middle(total, x) + kept[-1]
-                joined.append(total)
-            fitting = [middle(part, x, lost=(1, 1)) for part in joined]
-            residual = sum(fitting[1:], fitting[0]) if fitting else None
-            # A sum is in memory of its own, which the result may take.
-            x = refine(x, residual, in_place=len(joined) > 1)
-        return self.fused(concatenate([*kept, self.last(x)]))
+            x = refine(x, [*([x] if step > 0 else []), *(kept if self.multiplexes else [])])
+        return self.fused([*kept, self.last(x)])
 
     def halo(self) -> int:
         """Context of `distil`, in pixels."""
@@ -207,6 +197,7 @@ class AIDN(DistillationNetwork):
             block.halo(),
             workspace=4 * self.features,
             planes=isinstance(block, RFDB),
+            strided=isinstance(block, AIDB),
             shrinks=True,
         )
 

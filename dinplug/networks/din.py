@@ -209,6 +209,7 @@ class DIN(StagedNetwork):
             pools=sources if attends else (),
             prepare=node.attention if isinstance(node, AsyCA | SqueezeExcite) else None,
             workspace=held_values(spec.features, spec.growth, spec.blocks),
+            strided=True,
             shrinks=True,
         )
 
@@ -226,8 +227,8 @@ class DIN(StagedNetwork):
         def run(x: StageInput) -> tuple[Tensor, ...]:
             weight = layer.weight[:, part * features : (part + 1) * features]
             bias = layer.bias if is_first else None
-            residual = x.maps[1] if total else None
-            return (ops.convolve(ops.activate(x.maps[0], SLOPE), weight, bias, residual=residual),)
+            activated = ops.activate(x.maps[0], SLOPE)
+            return (ops.convolve(activated, weight, bias, added=x.maps[1:]),)
 
         inputs = (source, total) if total else (source,)
         return Stage(

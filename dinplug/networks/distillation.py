@@ -83,7 +83,7 @@ class DistillationNetwork(StagedNetwork):
         part = slice((number - 1) * self.features, number * self.features)
         weight = self.fuse.weight[:, part]
         bias = self.fuse.bias if total is None else None
-        return ops.convolve(output, weight, bias, residual=total)
+        return ops.convolve(output, weight, bias, added=() if total is None else (total,))
 
     def sums(self, number: int, last: int) -> tuple[tuple[str, ...], tuple[FeatureMap, ...]]:
         """The sum that the stage ending block `number` of `last` reads, and the maps it writes."""
@@ -113,7 +113,7 @@ class DistillationNetwork(StagedNetwork):
             fused, head = ops.in_planes(fused), ops.in_planes(head)
             if self.collects:
                 fused = ops.activate(fused, self.fusion_slope)
-            return (self.upsampler(self.smooth(fused, head)),)
+            return (self.upsampler(self.smooth(fused, (head,))),)
 
         return Stage(
             "tail",

@@ -8,6 +8,7 @@ size to the picture's, which is no whole factor and differs with the picture's s
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 from fractions import Fraction
 from typing import ClassVar
@@ -18,6 +19,7 @@ from torch.nn import functional as F
 
 from dinplug import ops
 from dinplug.networks.layers import Conv
+from dinplug.networks.shrinking import middle
 from dinplug.networks.stages import Grid, Read, Span
 
 POOLINGS = ((3, 2), (7, 3))
@@ -149,7 +151,7 @@ class ESA(nn.Module):
         """`x` times the attention, where x and `reduced` cover the window `rows` x `columns`."""
         wide = resample_side(coarse, 3, columns, pooled_size(columns.length))
         wide = resample_side(wide, 2, rows, pooled_size(rows.length))
-        attention: Tensor = self.expand(self.shortcut(reduced, wide))
+        attention: Tensor = self.expand(self.shortcut(reduced, (wide,)))
         return x * torch.sigmoid(attention)
 
 
@@ -174,9 +176,10 @@ class ReducingFusion(nn.Module):
         self.weight = nn.Parameter(weights.float()[:, :, None, None], requires_grad=False)
         self.bias = nn.Parameter(biases.float(), requires_grad=False)
 
-    def forward(self, distilled: Tensor) -> tuple[Tensor, Tensor]:
-        """The results of `fuse` and of `reduce` from (N, C, H, W), as slices of one map."""
-        both = ops.convolve(distilled, self.weight, self.bias)
+    def forward(self, distilled: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
+        """The results of `fuse` and of `reduce` from maps of a chain, as slices of one map."""
+        parts = [middle(part, distilled[-1]) for part in distilled]
+        both = ops.convolve(parts, self.weight, self.bias)
         return both[:, : self.features], both[:, self.features :][:, : self.reduced]
 
 
@@ -189,7 +192,7 @@ class AttendedBlock(nn.Module):
     fuse: nn.Module
     esa: ESA
 
-    def fused(self, distilled: Tensor) -> tuple[Tensor, Tensor]:
+    def fused(self, distilled: Sequence[Tensor]) -> tuple[Tensor, Tensor]:
         """The features (N, C, H, W) of what was distilled, and what `reduce` makes of them."""
         if isinstance(self.fuse, ReducingFusion):
             features, reduced = self.fuse(distilled)

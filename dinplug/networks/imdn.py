@@ -118,10 +118,10 @@ class IMDB(nn.Module):
     def finish(self, distilled: Tensor, gate: Tensor | None, x: Tensor) -> Tensor:
         """The block's output from its features, their gate (N, C) or None, and its input."""
         if gate is None:
-            return x + distilled if self.fuse is None else self.fuse(distilled, x)
+            return x + distilled if self.fuse is None else self.fuse(distilled, (x,))
         if self.fuse is None:
             return x + distilled * gate[:, :, None, None]
-        return ops.scaled_conv1x1(distilled, gate, self.fuse.weight, self.fuse.bias, x)
+        return ops.scaled_conv1x1(distilled, gate, self.fuse.weight, self.fuse.bias, (x,))
 
 
 class AdaptiveHead(nn.Module):

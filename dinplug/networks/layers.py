@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -32,26 +34,27 @@ class Conv(nn.Conv2d):
         super().__init__(inputs, outputs, sides, stride, same, groups=groups, bias=bias)
         self.slope = slope
 
-    def forward(self, x: Tensor, residual: Tensor | None = None, in_place: bool = False) -> Tensor:
-        """Map (N, inputs, H, W) to (N, outputs, H', W'); a `residual` joins before activation.
+    def forward(self, x: Tensor | Sequence[Tensor], added: Sequence[Tensor] = ()) -> Tensor:
+        """Map (N, inputs, H, W) to (N, outputs, H', W'); maps `added` join before activation.
 
-        `in_place`: the result may take the memory of `residual`.
+        Of several maps of a chain their channels, as large as the last one.
         """
         assert not isinstance(self.padding, str)
-        (rows, columns), (down, across) = self.padding, self.stride
-        padding = shrinking.kept_padding((rows, columns))
-        if residual is not None:
-            residual = shrinking.middle(residual, x, lost=(rows, columns))
+        sides, (down, across) = self.padding, self.stride
+        if not isinstance(x, Tensor):
+            x = [shrinking.middle(part, x[-1]) for part in x]
+        window = x if isinstance(x, Tensor) else x[-1]
+        before, after = shrinking.kept_padding((sides[0], sides[1]))
         return ops.convolve(
             x,
             self.weight,
             self.bias,
             stride=(down, across),
-            padding=padding,
+            padding=before,
+            padding_after=after,
             groups=self.groups,
             slope=self.slope,
-            residual=residual,
-            in_place=in_place,
+            added=[shrinking.middle(y, window, lost=(sides[0], sides[1])) for y in added],
         )
 
 

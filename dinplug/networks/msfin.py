@@ -260,7 +260,7 @@ class MSFIN(StagedNetwork):
 
         def run(x: StageInput) -> tuple[Tensor, ...]:
             before, joining = x.maps
-            return (link(joining, before) if isinstance(link, Conv) else before + link(joining),)
+            return (link(joining, (before,)) if isinstance(link, Conv) else before + link(joining),)
 
         return Stage(
             written[0].name,

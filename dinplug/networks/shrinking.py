@@ -15,13 +15,16 @@ from torch import Tensor
 
 Sides = tuple[int, int]
 """Of rows and of columns."""
+Ends = tuple[bool, bool]
+"""Whether the first and the last end of a side shrink."""
 
-_SHRINKING: ContextVar[tuple[bool, bool]] = ContextVar("shrinking", default=(False, False))
+NEITHER: Ends = (False, False)
+_SHRINKING: ContextVar[tuple[Ends, Ends]] = ContextVar("shrinking", default=(NEITHER, NEITHER))
 
 
 @contextmanager
-def shrinking(rows: bool, columns: bool) -> Iterator[None]:
-    """Within the context, layers leave out their padding of rows, of columns, or of both."""
+def shrinking(rows: Ends, columns: Ends) -> Iterator[None]:
+    """Within the context, layers leave out their padding at these ends of rows and columns."""
     token = _SHRINKING.set((rows, columns))
     try:
         yield
@@ -29,32 +32,39 @@ def shrinking(rows: bool, columns: bool) -> Iterator[None]:
         _SHRINKING.reset(token)
 
 
-def shrinks() -> tuple[bool, bool]:
-    """Whether rows and columns shrink here and now; compilers cannot look at contexts."""
-    return (False, False) if torch.compiler.is_compiling() else _SHRINKING.get()
+def shrinks() -> tuple[Ends, Ends]:
+    """Which ends of rows and columns shrink here and now; compilers cannot look at contexts."""
+    return (NEITHER, NEITHER) if torch.compiler.is_compiling() else _SHRINKING.get()
 
 
-def kept_padding(padding: Sides) -> Sides:
-    """What a layer of this `padding` pads here and now."""
-    rows, columns = shrinks()
-    return (0 if rows else padding[0], 0 if columns else padding[1])
+def kept_padding(padding: Sides) -> tuple[Sides, Sides]:
+    """What a layer of this `padding` pads here and now: before rows and columns, and after them."""
+    rows, columns = (
+        [0 if end else pixels for end in ends]
+        for ends, pixels in zip(shrinks(), padding, strict=True)
+    )
+    return (rows[0], columns[0]), (rows[1], columns[1])
 
 
 def middle(x: Tensor, window: Tensor, lost: Sides = (0, 0)) -> Tensor:
-    """The middle of `x` (N, C, H, W) that a map like `window` covers, as a view.
+    """The part of `x` (N, C, H, W) that a map like `window` covers, as a view.
 
     `window` is of a later layer of the same chain; `lost` are the pixels that another layer after
-    it loses at each end of rows and columns, where they shrink.
+    it loses at each end of rows and columns that shrinks.
     """
-    for dim, side_shrinks in enumerate(shrinks()):
-        if side_shrinks:
-            size = window.shape[2 + dim] - 2 * lost[dim]
-            x = x.narrow(2 + dim, (x.shape[2 + dim] - size) // 2, size)
+    for dim, ends in enumerate(shrinks()):
+        if any(ends):
+            size = window.shape[2 + dim] - lost[dim] * sum(ends)
+            start = lost_before(x.shape[2 + dim] - size, ends)
+            x = x.narrow(2 + dim, start, size)
     return x
+
+
+def lost_before(lost: int, ends: Ends) -> int:
+    """How many of the `lost` pixels of a side lie before its first one: ends lose alike."""
+    return lost // sum(ends) if ends[0] else 0
 
 
 def concatenate(parts: Sequence[Tensor]) -> Tensor:
     """Join maps of a chain along channels, as large as the last one."""
-    if len(parts) == 1:
-        return parts[0]
     return torch.cat([middle(part, parts[-1]) for part in parts], dim=1)

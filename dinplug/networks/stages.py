@@ -80,9 +80,9 @@ class Span:
         return self.stop - self.start
 
     @property
-    def is_inner(self) -> bool:
-        """Whether it ends before the picture's border at both ends."""
-        return self.start > 0 and self.stop < self.length
+    def inner_ends(self) -> tuple[bool, bool]:
+        """Whether it begins after the picture's border, and ends before it."""
+        return self.start > 0, self.stop < self.length
 
     def widened(self, halo: int) -> Span:
         """The span with `halo` pixels of context, cut off at the picture's border."""
@@ -178,7 +178,8 @@ class Stage:
     `pool_kind` "mean" asks for their means, "moments" for the population variance as well.
     `workspace` bounds the float values alive at once per window pixel, besides inputs and outputs.
     `planes` says that it convolves channels' planes where that is faster (`ops.in_planes`),
-    `shrinks` that within `shrinking` its outputs cover the middle of the window, tile included.
+    `strided` that it reads windows where they lie if it can (`ops.reads_anywhere`), `shrinks` that
+    within `shrinking` its outputs cover the inner part of the window, tile included.
     """
 
     name: str
@@ -192,6 +193,7 @@ class Stage:
     prepare: Callable[..., Tensor] | None = None
     workspace: int = 0
     planes: bool = False
+    strided: bool = False
     shrinks: bool = False
 
     @property

@@ -10,7 +10,7 @@ from torch import Tensor, nn
 
 from dinplug import ops
 from dinplug.networks.layers import Conv
-from dinplug.networks.shrinking import concatenate, middle
+from dinplug.networks.shrinking import middle
 
 SLOPE = 0.2
 """Negative slope of every leaky ReLU of DIN."""
@@ -23,7 +23,6 @@ class RDB(nn.Module):
 
     def __init__(self, features: int, growth: int) -> None:
         super().__init__()
-        self.fits_blocks = features % growth == 0
         widths = [features + k * growth for k in range(6)]
         self.convs = nn.ModuleList(
             [Conv(width, growth, slope=SLOPE) for width in widths[:5]] + [Conv(widths[5], features)]
@@ -33,7 +32,7 @@ class RDB(nn.Module):
         """The last convolution's output, without the residual."""
         parts = [x]
         for conv in self.convs:
-            parts.append(conv(concatenate(parts)))
+            parts.append(conv(parts))
         return parts[-1]
 
     def grow(self, buffer: Tensor) -> Tensor:
@@ -47,22 +46,6 @@ class RDB(nn.Module):
             source, out = buffer[:, : conv.in_channels], buffer[:, conv.in_channels : end]
             ops.dense_conv(source, conv.weight, conv.bias, slope=SLOPE, out=out)
         return ops.dense_conv(buffer, last.weight, last.bias)
-
-    def dense_in_blocks(self, x: Tensor) -> Tensor:
-        """`dense` of one map (1, C, H, W), padded whatever its context, without concatenations.
-
-        All channels lie in blocks of G, one behind the other; a convolution reads the first ones.
-        """
-        *growing, last = (conv for conv in self.convs if isinstance(conv, Conv))
-        growth = growing[0].out_channels
-        _, channels, height, width = x.shape
-        blocks = x.new_empty(last.in_channels // growth, height, width, growth)
-        filled = channels // growth
-        blocks[:filled] = x.view(filled, growth, height, width).permute(0, 2, 3, 1)
-        for end, conv in enumerate(growing, start=filled):
-            grown = ops.convolve_blocks(blocks[:end], conv.weight, conv.bias, slope=SLOPE)
-            blocks[end] = grown[0].permute(1, 2, 0)
-        return ops.convolve_blocks(blocks, last.weight, last.bias)
 
     def forward(self, x: Tensor) -> Tensor:
         """Map (N, C, H, W) to the same shape."""
@@ -162,12 +145,11 @@ class FoldedWRDB(nn.Module):
         return self.in_buffers(x) if ops.runs_kernels(x) else self.in_torch(x)
 
     def in_torch(self, x: Tensor) -> Tensor:
-        """`forward` by the convolutions of torch."""
+        """`forward` with every state and all that grows in a map of its own."""
         states: list[Tensor] = [self.entry(x)]
         for rdb, factors in zip(self.rdbs, self.factors, strict=True):
             assert isinstance(rdb, RDB)
-            in_blocks = rdb.fits_blocks and ops.convolves_blocks(x)
-            y = rdb.dense_in_blocks(states[-1]) if in_blocks else rdb.dense(states[-1])
+            y = rdb.dense(states[-1])
             for state, factor in zip(states, factors, strict=True):
                 y.addcmul_(middle(state, y), factor[:, None, None])
             states.append(y)
@@ -206,12 +188,9 @@ class FoldedWRDB(nn.Module):
 def held_values(features: int, growth: int, blocks: int) -> int:
     """Values for each pixel that a folded WRDB and its input hold at most, beside its output.
 
-    The more of both ways. `in_torch`: input, states, a dense block's channels, and the last that
-    grew, or all once more where growth does not divide the features and they are concatenated.
-    (Without oneDNN they are as well, which plans have room for.) `in_buffers`: input, a result, and
-    every buffer, as each holds a state.
+    The more of both ways. `in_torch`: input, states, and what grew in a dense block. (Where that is
+    concatenated it is held once more, which plans have room for.) `in_buffers`: input, a result,
+    and every buffer, as each holds a state.
     """
-    dense = features + 5 * growth
-    growing = growth if features % growth == 0 else dense
-    in_torch = (blocks + 1) * features + dense + growing
-    return max(in_torch, 2 * features + blocks * dense)
+    in_torch = (blocks + 1) * features + 5 * growth
+    return max(in_torch, 2 * features + blocks * (features + 5 * growth))

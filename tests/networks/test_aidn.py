@@ -98,7 +98,8 @@ def test_distilled_features_are_multiplexed_collected_or_not_there() -> None:
             for parameter in distil.parameters():
                 parameter.zero_()
     collected.load_state_dict(multiplexed.state_dict())
-    assert torch.equal(multiplexed.distil(x)[0], collected.distil(x)[0])
+    # Sums of the same values in another order.
+    assert torch.allclose(multiplexed.distil(x)[0], collected.distil(x)[0], rtol=0, atol=1e-6)
     without = AIDB(AIDNSpec(2, features=8, distilled="none"))
     assert not without.distils
     own = multiplexed.state_dict() | {

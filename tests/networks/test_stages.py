@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 
 from dinplug.networks.layers import Conv
-from dinplug.networks.shrinking import shrinking
+from dinplug.networks.shrinking import NEITHER, shrinking
 from dinplug.networks.stages import (
     FeatureMap,
     Grid,
@@ -131,11 +131,15 @@ def run_tile(
         inputs.append(
             maps[read.name][:, :, spans[0].start : spans[0].stop, spans[1].start : spans[1].stop]
         )
-    with shrinking(*(may_shrink and network_stage.shrinks and w.is_inner for w in window)):
+    ends = [w.inner_ends if may_shrink and network_stage.shrinks else NEITHER for w in window]
+    with shrinking(*ends):
         outputs = network_stage.run(StageInput(tuple(inputs), attention, *window))
     for written, values in zip(network_stage.writes, outputs, strict=True):
         step = network_stage.grid.step_to(written.grid)
-        lost = [(w.size * step - n) // 2 for w, n in zip(window, values.shape[2:], strict=True)]
+        lost = [
+            (w.size * step - size) // max(1, sum(end)) if end[0] else 0
+            for w, size, end in zip(window, values.shape[2:], ends, strict=True)
+        ]
         inner = [
             slice((tile.start - w.start) * step - cut, (tile.stop - w.start) * step - cut)
             for tile, w, cut in zip((rows, columns), window, lost, strict=True)
@@ -195,8 +199,9 @@ def test_windows_shrink_by_their_halo(name: str) -> None:
         )
         span = Span(1, 1 + side, 2 + side)
         attention = torch.ones(1, len(inputs), inputs[0].shape[1]) / len(inputs)
-        for sides in itertools.product((False, True), repeat=2):
-            with torch.no_grad(), shrinking(*sides):
+        ends = [(first, last) for first in (False, True) for last in (False, True)]
+        for rows, columns in itertools.product(ends, repeat=2):
+            with torch.no_grad(), shrinking(rows, columns):
                 outputs = network_stage.run(StageInput(inputs, attention, span, span))
-            shrunk = [5 if shrinks else side for shrinks in sides]
+            shrunk = [side - sum(end) * network_stage.halo for end in (rows, columns)]
             assert [list(values.shape[2:]) for values in outputs] == [shrunk] * len(outputs)

@@ -1,0 +1,213 @@
+"""Convolutions on a CPU that read and write maps where they lie, by code compiled beforehand.
+
+oneDNN wants its maps in one piece: windows, slices of channels and concatenations are copied for
+it. This code (`scripts/machine_code.py`, compiled when dinplug is built) takes steps from pixel to
+pixel and from row to row, adds up to three maps before the activation, and makes the most of few
+channels. For Linux on x86-64 with AVX-512 or AVX2; elsewhere `find_code` says so and the caller
+takes oneDNN.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import functools
+import logging
+import mmap
+import platform
+import sys
+from collections.abc import Callable, Hashable, MutableMapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.utils.weak import WeakIdKeyDictionary
+
+LOG = logging.getLogger(__name__)
+FOLDER = Path(__file__).with_name("machine_code")
+Sides = tuple[int, int]
+
+
+@dataclass(frozen=True)
+class Function:
+    """Code that can be called, and the memory it is in, which has to live as long."""
+
+    call: Callable[[Any], None]
+    memory: mmap.mmap
+
+
+@dataclass(frozen=True)
+class Code:
+    """Functions for 1, 2, ... vectors of `lanes` output channels."""
+
+    lanes: int
+    functions: tuple[Function, ...]
+
+
+@dataclass(frozen=True)
+class Part:
+    """Some output channels of a layer, `weight` in the order in which the code reads it."""
+
+    outputs: int
+    weight: Tensor
+    bias: Tensor
+    mask: Tensor
+    function: Function
+
+
+LEVELS = {"AVX512": ("x86-64-v4", 16), "AVX2": ("x86-64-v3", 8)}
+"""What torch calls a processor's vectors: the level they belong to, and values in each."""
+MOST_ADDED = 3
+"""Maps that the code adds before the activation."""
+MOST_PACKED = 64
+"""Slices of a layer that are kept as the code wants them."""
+_PACKED: MutableMapping[Tensor, dict[Hashable, tuple[Part, ...]]] = WeakIdKeyDictionary()
+
+
+@functools.cache
+def find_code() -> Code | None:
+    """The functions for this processor, or None where there are none."""
+    found = LEVELS.get(torch.backends.cpu.get_cpu_capability())
+    if sys.platform != "linux" or platform.machine() != "x86_64" or found is None:
+        return None
+    level, lanes = found
+    paths = sorted(FOLDER.glob(f"{level}-*.bin"))
+    try:
+        functions = tuple(executable(path) for path in paths)
+    except (OSError, ValueError) as error:
+        LOG.info("no convolutions of dinplug's own (%s): oneDNN does them", error)
+        return None
+    return Code(lanes, functions) if functions else None
+
+
+def executable(path: Path) -> Function:
+    """The function a file is the code of.
+
+    OSError where the system runs no code from there, ValueError if the file is empty.
+    """
+    with path.open("rb") as file:
+        memory = mmap.mmap(file.fileno(), 0, mmap.MAP_PRIVATE, mmap.PROT_READ | mmap.PROT_EXEC)
+    address = np.frombuffer(memory, np.uint8).ctypes.data
+    return Function(ctypes.CFUNCTYPE(None, ctypes.c_void_p)(address), memory)
+
+
+def is_fitting(sources: Sequence[Tensor], weight: Tensor, groups: int) -> bool:
+    """Whether a convolution of `sources` (N, C, H, W) here and now can run so.
+
+    Float32 maps of one picture, channels next to each other, no gradients.
+    """
+    return (
+        groups == 1
+        and weight.dtype == torch.float32
+        and all(
+            len(x) == 1
+            and x.device.type == "cpu"
+            and x.dtype == torch.float32
+            and has_channels_last(x)
+            for x in sources
+        )
+        and not torch.is_grad_enabled()
+        and find_code() is not None
+    )
+
+
+def has_channels_last(x: Tensor) -> bool:
+    """Whether a pixel's channels are next to each other, wherever the next pixel is."""
+    return x.stride(1) == 1 or x.shape[1] == 1
+
+
+def convolve(
+    sources: Sequence[Tensor],
+    weight: Tensor,
+    bias: Tensor | None,
+    stride: Sides,
+    padding: Sides,
+    padding_after: Sides,
+    slope: float | None,
+    added: Sequence[Tensor],
+) -> Tensor:
+    """Convolution of all channels of `sources` (1, C, H, W), which are alike in size.
+
+    Then plus maps `added` and a leaky ReLU, each if given. `padding` are zeros before the first row
+    and column, `padding_after` those after the last. The result has channels last.
+    """
+    _, _, *sides = sources[0].shape
+    kernel = weight.shape[2:]
+    results = [
+        (sides[d] + padding[d] + padding_after[d] - kernel[d]) // stride[d] + 1 for d in range(2)
+    ]
+    out = weight.new_empty(1, *results, len(weight)).permute(0, 3, 1, 2)
+    maps = [
+        y if has_channels_last(y) else y.contiguous(memory_format=torch.channels_last)
+        for y in (added if len(added) <= MOST_ADDED else [sum(added[1:], added[0])])
+    ]
+    channels = tuple(x.shape[1] for x in sources)
+    fits = sum(channels) == weight.shape[1] and all(y.shape == out.shape for y in maps)
+    if not fits or any(list(x.shape[2:]) != sides for x in sources):
+        # The code would read what lies beside the maps.
+        raise RuntimeError(f"maps {[tuple(x.shape) for x in (*sources, *maps)]} do not fit a layer")
+    missing = [0] * (MOST_ADDED - len(maps))
+    geometry = (*results, *sides, *kernel, *padding, *stride)
+    steps = [y.stride(dim) for y in (out, *maps) for dim in (2, 3)]
+    described = [
+        value for x in sources for value in (x.data_ptr(), x.stride(2), x.stride(3), x.shape[1])
+    ]
+    value = ctypes.c_float(1.0 if slope is None else slope)
+    offset = 0
+    for part in packed(weight, bias, channels):
+        arguments = (
+            out.data_ptr() + offset, part.weight.data_ptr(), part.bias.data_ptr(),
+            part.mask.data_ptr(), ctypes.addressof(value),
+            *(y.data_ptr() + offset for y in maps), *missing,
+            *geometry, *steps, *missing, *missing, len(sources), *described,
+        )  # fmt: skip
+        part.function.call((ctypes.c_int64 * len(arguments))(*arguments))
+        offset += part.outputs * out.itemsize
+    return out
+
+
+def packed(weight: Tensor, bias: Tensor | None, channels: tuple[int, ...]) -> tuple[Part, ...]:
+    """A layer's weight (O, I, kh, kw) and bias as the code wants them, kept while it lives.
+
+    `channels` are those of each source.
+    """
+    if weight.is_inference():
+        return pack(weight, bias, channels)  # made for one picture
+    # Slices of a layer are made anew for every call.
+    owner = weight if weight._base is None else weight._base
+    known = _PACKED.setdefault(owner, {})
+    of_bias = None if bias is None else (bias.data_ptr(), bias._version)
+    place = weight.data_ptr(), weight.shape, weight.stride(), weight._version
+    found = known.get((place, of_bias, channels))
+    if found is None:
+        if len(known) >= MOST_PACKED:
+            known.clear()  # of other values by now
+        found = known[place, of_bias, channels] = pack(weight, bias, channels)
+    return found
+
+
+def pack(weight: Tensor, bias: Tensor | None, channels: tuple[int, ...]) -> tuple[Part, ...]:
+    """Bring the output channels to vectors side by side, as many as a function takes at once."""
+    code = find_code()
+    assert code is not None
+    lanes, outputs = code.lanes, len(weight)
+    vectors = -(-outputs // lanes)
+    count = -(-vectors // len(code.functions))
+    parts = []
+    for index in range(count):
+        start, stop = (vectors * (index + step) // count for step in range(2))
+        own = slice(start * lanes, min(stop * lanes, outputs))
+        taken, width = own.stop - own.start, (stop - start) * lanes
+        values = F.pad(weight.detach()[own].permute(2, 3, 1, 0), (0, width - taken))
+        # Source by source, in each tap by tap.
+        values = torch.cat([part.flatten() for part in torch.split(values, list(channels), dim=2)])
+        biases = weight.new_zeros(width)
+        if bias is not None:
+            biases[:taken] = bias.detach()[own]
+        mask = torch.zeros(lanes, dtype=torch.int32)
+        mask[: taken - (width - lanes)] = -1
+        parts.append(Part(taken, values, biases, mask, code.functions[stop - start - 1]))
+    return tuple(parts)
