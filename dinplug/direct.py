@@ -58,13 +58,23 @@ class Part:
     function: Function
 
 
+Origin = list[tuple[torch.UntypedStorage, int | torch.SymInt, int]]
+"""Where a layer's values lie, which keeps the place from being used anew, and their version."""
+
+
+@dataclass(frozen=True)
+class Packed:
+    """A layer as the code wants it, and what it was made of."""
+
+    origin: Origin
+    parts: tuple[Part, ...]
+
+
 LEVELS = {"AVX512": ("x86-64-v4", 16), "AVX2": ("x86-64-v3", 8)}
 """What torch calls a processor's vectors: the level they belong to, and values in each."""
 MOST_ADDED = 3
 """Maps that the code adds before the activation."""
-MOST_PACKED = 64
-"""Slices of a layer that are kept as the code wants them."""
-_PACKED: MutableMapping[Tensor, dict[Hashable, tuple[Part, ...]]] = WeakIdKeyDictionary()
+_PACKED: MutableMapping[Tensor, dict[Hashable, Packed]] = WeakIdKeyDictionary()
 
 
 @functools.cache
@@ -101,17 +111,16 @@ def is_fitting(sources: Sequence[Tensor], weight: Tensor, groups: int) -> bool:
     """
     return (
         groups == 1
-        and weight.dtype == torch.float32
-        and all(
-            len(x) == 1
-            and x.device.type == "cpu"
-            and x.dtype == torch.float32
-            and has_channels_last(x)
-            for x in sources
-        )
+        and is_plain(weight)
+        and all(len(x) == 1 and is_plain(x) and has_channels_last(x) for x in sources)
         and not torch.is_grad_enabled()
         and find_code() is not None
     )
+
+
+def is_plain(x: Tensor) -> bool:
+    """Whether `x` holds float32 values in the processor's own memory."""
+    return x.device.type == "cpu" and x.dtype == torch.float32
 
 
 def has_channels_last(x: Tensor) -> bool:
@@ -145,10 +154,17 @@ def convolve(
         for y in (added if len(added) <= MOST_ADDED else [sum(added[1:], added[0])])
     ]
     channels = tuple(x.shape[1] for x in sources)
-    fits = sum(channels) == weight.shape[1] and all(y.shape == out.shape for y in maps)
-    if not fits or any(list(x.shape[2:]) != sides for x in sources):
-        # The code would read what lies beside the maps.
-        raise RuntimeError(f"maps {[tuple(x.shape) for x in (*sources, *maps)]} do not fit a layer")
+    given = maps if bias is None else [*maps, bias]
+    if not (
+        sum(channels) == weight.shape[1]
+        and all(list(x.shape[2:]) == sides for x in sources)
+        and all(y.shape == out.shape for y in maps)
+        and (bias is None or bias.shape == weight.shape[:1])
+        and all(is_plain(y) for y in given)
+    ):
+        # The code would read what lies beside them.
+        shapes = [tuple(x.shape) for x in (*sources, weight, *given)]
+        raise RuntimeError(f"maps, weight, added maps and bias {shapes} do not fit each other")
     missing = [0] * (MOST_ADDED - len(maps))
     geometry = (*results, *sides, *kernel, *padding, *stride)
     steps = [y.stride(dim) for y in (out, *maps) for dim in (2, 3)]
@@ -172,21 +188,28 @@ def convolve(
 def packed(weight: Tensor, bias: Tensor | None, channels: tuple[int, ...]) -> tuple[Part, ...]:
     """A layer's weight (O, I, kh, kw) and bias as the code wants them, kept while it lives.
 
-    `channels` are those of each source.
+    `channels` are those of each source. Values changed through `.data` in place are not noticed.
     """
-    if weight.is_inference():
+    layer = [weight] if bias is None else [weight, bias]
+    if any(x.is_inference() for x in layer):
         return pack(weight, bias, channels)  # made for one picture
     # Slices of a layer are made anew for every call.
     owner = weight if weight._base is None else weight._base
     known = _PACKED.setdefault(owner, {})
-    of_bias = None if bias is None else (bias.data_ptr(), bias._version)
-    place = weight.data_ptr(), weight.shape, weight.stride(), weight._version
-    found = known.get((place, of_bias, channels))
-    if found is None:
-        if len(known) >= MOST_PACKED:
-            known.clear()  # of other values by now
-        found = known[place, of_bias, channels] = pack(weight, bias, channels)
-    return found
+    place = weight.storage_offset(), weight.shape, weight.stride(), channels
+    origin = [(x.untyped_storage(), x.storage_offset(), x._version) for x in layer]
+    found = known.get(place)
+    if found is None or not is_same(found.origin, origin):
+        found = known[place] = Packed(origin, pack(weight, bias, channels))
+    return found.parts
+
+
+def is_same(one: Origin, other: Origin) -> bool:
+    """Whether a layer's values are where and what they were."""
+    return len(one) == len(other) and all(
+        a[0].data_ptr() == b[0].data_ptr() and a[1:] == b[1:]
+        for a, b in zip(one, other, strict=True)
+    )
 
 
 def pack(weight: Tensor, bias: Tensor | None, channels: tuple[int, ...]) -> tuple[Part, ...]:

@@ -183,6 +183,9 @@ class Convolution:
         zero = number(0)
         self.mask = self._mask()
         self.slope = self._spread(b.load(a["slope"]))
+        self.zeros = ir.Constant(self.vector, [0.0] * self.lanes)
+        # Infinity times 0 is not a number, but the ReLU of it is.
+        self.is_relu = b.fcmp_ordered("==", self.slope, self.zeros)
         # Pixels whose whole kernel lies in the map.
         padding, stride = a["padding_columns"], a["stride_columns"]
         rounded = b.sub(b.add(padding, stride), number(1))
@@ -306,7 +309,6 @@ class Convolution:
         # A loop of one turn or none.
         loop = Loop(b, number(0), given, carried=sums)
         start = self._at(a[name], (row, a[f"{name}_row"]), (column, a[f"{name}_pixel"]))
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
         added = []
         for p in range(pixels):
             for n in range(self.vectors):
@@ -316,7 +318,7 @@ class Convolution:
                 if n == self.vectors - 1:
                     where = b.bitcast(at, self.vector.as_pointer())
                     align = ir.Constant(INDEX, FLOAT_BYTES)
-                    value = b.call(self.masked_load, [where, align, self.mask, zero])
+                    value = b.call(self.masked_load, [where, align, self.mask, self.zeros])
                 else:
                     value = self._load(at)
                 added.append(b.fadd(loop.carried[p * self.vectors + n], value))
@@ -325,14 +327,14 @@ class Convolution:
     def _store(self, sums: list[ir.Value], pixels: int, row: ir.Value, column: ir.Value) -> None:
         """The leaky ReLU, whose slope is 1 where there is none, and the result."""
         b, a = self.build, self.a
-        zero = ir.Constant(self.vector, [0.0] * self.lanes)
         start = self._at(a["out"], (row, a["out_row"]), (column, a["out_pixel"]))
         for p in range(pixels):
             for n in range(self.vectors):
                 value = sums[p * self.vectors + n]
                 # Not a number is no less than 0, and stays what it is.
-                is_less = b.fcmp_ordered("<", value, zero)
-                value = b.select(is_less, b.fmul(value, self.slope), value)
+                is_less = b.fcmp_ordered("<", value, self.zeros)
+                low = b.select(self.is_relu, self.zeros, b.fmul(value, self.slope))
+                value = b.select(is_less, low, value)
                 at = b.gep(self._at(start, (number(p), a["out_pixel"])), [number(n * self.lanes)])
                 where = b.bitcast(at, self.vector.as_pointer())
                 if n == self.vectors - 1:

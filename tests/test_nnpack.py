@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from dinplug import nnpack, onednn, ops
+from dinplug import direct, nnpack, onednn, ops
 
 needs_nnpack = pytest.mark.skipif(
     nnpack.find_winograd() is None or onednn.find_fused() is None,
@@ -54,22 +54,24 @@ def test_planes_are_convolved_as_by_the_plain_operator(
         return convolve(*arguments)
 
     monkeypatch.setattr(nnpack, "convolve", counted)
-    residual = torch.randn(1, 8, *sides)
-    kept = residual.clone()
-    for slope, joined, offset in product((None, 0.0, 0.05), (None, residual), (None, bias)):
+    # A single pixel's planes are channels next to each other, too: dinplug's own code takes them.
+    monkeypatch.setattr(direct, "find_code", lambda: None)
+    maps = [torch.randn(1, 8, *sides), torch.randn(1, 8, *sides)]
+    kept = [y.clone() for y in maps]
+    for slope, count, offset in product((None, 0.0, 0.05), range(3), (None, bias)):
         with torch.no_grad():
             planes = ops.in_planes(x)
             found = ops.convolve(
-                planes, weight, offset, padding=(1, 1), slope=slope, residual=joined
+                planes, weight, offset, padding=(1, 1), slope=slope, added=maps[:count]
             )
             with ops.plain_torch():
                 truth = ops.convolve(
-                    x, weight, offset, padding=(1, 1), slope=slope, residual=joined
+                    x, weight, offset, padding=(1, 1), slope=slope, added=maps[:count]
                 )
         assert torch.equal(planes, x) and planes.is_contiguous()
         assert torch.allclose(found, truth, rtol=0, atol=ROUNDING)
-    assert calls == 12
-    assert torch.equal(residual, kept)
+    assert calls == 18
+    assert all(torch.equal(y, before) for y, before in zip(maps, kept, strict=True))
 
 
 @needs_nnpack
