@@ -122,7 +122,7 @@ def counted_direct(work: Work, lock: threading.Lock) -> Iterator[None]:
     def counting(sources: Sequence[Tensor], weight: Tensor, *arguments: Any) -> Tensor:
         result = convolve(sources, weight, *arguments)
         with lock:
-            work.operators += 1
+            # The memory for its result was counted as an operator.
             work.convolutions += 1
             work.operations += 2 * weight.numel() * result[0, 0].numel()
         return result

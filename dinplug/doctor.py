@@ -57,9 +57,13 @@ def _library(name: str) -> Finding:
 def _devices() -> Iterator[Finding]:
     try:
         import torch
+
+        from dinplug import ops
     except ImportError:
         return  # reported among the libraries
-    yield Finding("device", f"cpu, {torch.get_num_threads()} threads")
+    own = "dinplug's own convolutions" if ops.reads_anywhere() else "convolutions by oneDNN"
+    capability = torch.backends.cpu.get_cpu_capability()
+    yield Finding("device", f"cpu, {torch.get_num_threads()} threads, {capability}, {own}")
     if not torch.cuda.is_available():
         yield Finding("device", "no CUDA device")
         return
