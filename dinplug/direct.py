@@ -49,12 +49,13 @@ class Code:
 
 @dataclass(frozen=True)
 class Part:
-    """Some output channels of a layer, `weight` in the order in which the code reads it."""
+    """Some output channels of a layer: where the code finds them, and what holds them."""
 
     outputs: int
-    weight: Tensor
-    bias: Tensor
-    mask: Tensor
+    weight: int
+    bias: int
+    mask: int
+    values: Tensor
     function: Function
 
 
@@ -175,8 +176,7 @@ def convolve(
     offset = 0
     for part in packed(weight, bias, channels):
         arguments = (
-            out.data_ptr() + offset, part.weight.data_ptr(), part.bias.data_ptr(),
-            part.mask.data_ptr(), ctypes.addressof(value),
+            out.data_ptr() + offset, part.weight, part.bias, part.mask, ctypes.addressof(value),
             *(y.data_ptr() + offset for y in maps), *missing,
             *geometry, *steps, *missing, *missing, len(sources), *described,
         )  # fmt: skip
@@ -200,7 +200,7 @@ def packed(weight: Tensor, bias: Tensor | None, channels: tuple[int, ...]) -> tu
     origin = [(x.untyped_storage(), x.storage_offset(), x._version) for x in layer]
     found = known.get(place)
     if found is None or not is_same(found.origin, origin):
-        found = known[place] = Packed(origin, pack(weight, bias, channels))
+        found = known[place] = Packed(origin, pack(weight, bias, channels, is_kept=True))
     return found.parts
 
 
@@ -212,7 +212,9 @@ def is_same(one: Origin, other: Origin) -> bool:
     )
 
 
-def pack(weight: Tensor, bias: Tensor | None, channels: tuple[int, ...]) -> tuple[Part, ...]:
+def pack(
+    weight: Tensor, bias: Tensor | None, channels: tuple[int, ...], is_kept: bool = False
+) -> tuple[Part, ...]:
     """Bring the output channels to vectors side by side, as many as a function takes at once."""
     code = find_code()
     assert code is not None
@@ -224,13 +226,23 @@ def pack(weight: Tensor, bias: Tensor | None, channels: tuple[int, ...]) -> tupl
         start, stop = (vectors * (index + step) // count for step in range(2))
         own = slice(start * lanes, min(stop * lanes, outputs))
         taken, width = own.stop - own.start, (stop - start) * lanes
-        values = F.pad(weight.detach()[own].permute(2, 3, 1, 0), (0, width - taken))
-        # Source by source, in each tap by tap.
-        values = torch.cat([part.flatten() for part in torch.split(values, list(channels), dim=2)])
-        biases = weight.new_zeros(width)
+        filled = F.pad(weight.detach()[own].permute(2, 3, 1, 0), (0, width - taken))
+        biases, mask = weight.new_zeros(width), torch.zeros(lanes, dtype=torch.int32)
         if bias is not None:
             biases[:taken] = bias.detach()[own]
-        mask = torch.zeros(lanes, dtype=torch.int32)
         mask[: taken - (width - lanes)] = -1
-        parts.append(Part(taken, values, biases, mask, code.functions[stop - start - 1]))
+        # Source by source, in each tap by tap.
+        sources = [part.flatten() for part in torch.split(filled, list(channels), dim=2)]
+        values = torch.cat([*sources, biases, mask.view(torch.float32)])
+        if is_kept:
+            values = outside_the_heap(values)
+        places = [values.data_ptr() + at * values.itemsize for at in (0, filled.numel())]
+        mask_at = places[1] + width * values.itemsize
+        parts.append(Part(taken, *places, mask_at, values, code.functions[stop - start - 1]))
     return tuple(parts)
+
+
+def outside_the_heap(values: Tensor) -> Tensor:
+    """A copy in memory of its own: between tiles' memory it would leave the heap in pieces."""
+    memory = mmap.mmap(-1, values.nbytes)
+    return torch.frombuffer(memory, dtype=values.dtype).copy_(values)

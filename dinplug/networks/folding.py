@@ -27,11 +27,13 @@ def fold(network: Network) -> Network:
 
     The copy gives the same pixels but for rounding; it is for inference only.
     """
-    folded = copy.deepcopy(network).eval().requires_grad_(False)
-    fold_children(folded)
-    for parameter in folded.parameters():
-        if parameter.ndim == 4:
-            parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
+    # Tensors made in inference mode do not say when they change, and layers are packed once.
+    with torch.inference_mode(False), torch.no_grad():
+        folded = copy.deepcopy(network).eval().requires_grad_(False)
+        fold_children(folded)
+        for parameter in folded.parameters():
+            if parameter.ndim == 4:
+                parameter.data = parameter.data.contiguous(memory_format=torch.channels_last)
     return folded
 
 
