@@ -236,9 +236,11 @@ def pack(
         values = torch.cat([*sources, biases, mask.view(torch.float32)])
         if is_kept:
             values = outside_the_heap(values)
-        places = [values.data_ptr() + at * values.itemsize for at in (0, filled.numel())]
-        mask_at = places[1] + width * values.itemsize
-        parts.append(Part(taken, *places, mask_at, values, code.functions[stop - start - 1]))
+        start_at = values.data_ptr()
+        bias_at = start_at + filled.nbytes
+        mask_at = bias_at + biases.nbytes
+        function = code.functions[stop - start - 1]
+        parts.append(Part(taken, start_at, bias_at, mask_at, values, function))
     return tuple(parts)
 
 

@@ -244,22 +244,24 @@ def check_guards() -> None:
     def close(values: Tensor, at_end: bool) -> Tensor:
         return guarded(values.numel(), at_end).view(values.dtype).view(values.shape).copy_(values)
 
+    pieces: list[Tensor] = []  # parts hold addresses
+
+    def apart(part: direct.Part, at_end: bool) -> direct.Part:
+        sizes = [(part.bias - part.weight) // 4, (part.mask - part.bias) // 4]
+        sizes.append(part.values.numel() - sum(sizes))
+        own = [close(piece, at_end) for piece in torch.split(part.values, sizes)]
+        pieces.extend(own)
+        weight, bias, mask = (piece.data_ptr() for piece in own)
+        return replace(part, weight=weight, bias=bias, mask=mask)
+
     for at_end in (True, False):
 
         def laid(values: Tensor, layout: str, at_end: bool = at_end) -> tuple[Tensor, Tensor]:
             x = close(values[0].permute(1, 2, 0), at_end).permute(2, 0, 1)[None]
             return x, x.permute(0, 2, 3, 1)
 
-        def packed(*arguments: Any, at_end: bool = at_end) -> tuple[direct.Part, ...]:
-            return tuple(
-                replace(
-                    part,
-                    weight=close(part.weight, at_end),
-                    bias=close(part.bias, at_end),
-                    mask=close(part.mask, at_end),
-                )
-                for part in pack(*arguments)
-            )
+        def packed(*arguments: Any, at_end: bool = at_end, **kept: Any) -> tuple[direct.Part, ...]:
+            return tuple(apart(part, at_end) for part in pack(*arguments, **kept))
 
         def empty(like: Tensor, *shape: int, at_end: bool = at_end) -> Tensor:
             return close(new_empty(like, *shape), at_end)
@@ -398,9 +400,9 @@ def test_a_layer_is_packed_once_and_forgotten_with_its_weight(
     packs = []
     pack = direct.pack
 
-    def counted(weight: Tensor, *arguments: Any) -> tuple[direct.Part, ...]:
+    def counted(weight: Tensor, *arguments: Any, **kept: Any) -> tuple[direct.Part, ...]:
         packs.append(weight.shape)
-        return pack(weight, *arguments)
+        return pack(weight, *arguments, **kept)
 
     monkeypatch.setattr(direct, "pack", counted)
     x = picture()
