@@ -73,19 +73,28 @@ class Packed:
 
 LEVELS = {"AVX512": ("x86-64-v4", 16), "AVX2": ("x86-64-v3", 8)}
 """What torch calls a processor's vectors: the level they belong to, and values in each."""
+LAYOUT = "628a2a15"
+"""Of the functions' arguments, by `scripts/machine_code.py`: code of another would go astray."""
 MOST_ADDED = 3
 """Maps that the code adds before the activation."""
 _PACKED: MutableMapping[Tensor, dict[Hashable, Packed]] = WeakIdKeyDictionary()
 
 
+def find_level() -> tuple[str, int] | None:
+    """The level of this processor and values in its vectors, or None where no code is for it."""
+    if sys.platform != "linux" or platform.machine() != "x86_64":
+        return None
+    return LEVELS.get(torch.backends.cpu.get_cpu_capability())
+
+
 @functools.cache
 def find_code() -> Code | None:
     """The functions for this processor, or None where there are none."""
-    found = LEVELS.get(torch.backends.cpu.get_cpu_capability())
-    if sys.platform != "linux" or platform.machine() != "x86_64" or found is None:
+    found = find_level()
+    if found is None:
         return None
     level, lanes = found
-    paths = sorted(FOLDER.glob(f"{level}-*.bin"))
+    paths = sorted(FOLDER.glob(f"{level}-{LAYOUT}-*.bin"))
     try:
         functions = tuple(executable(path) for path in paths)
     except (OSError, ValueError) as error:

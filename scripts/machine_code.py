@@ -11,6 +11,7 @@ files hold one function each and nothing else: no constants, no calls, no reloca
 from __future__ import annotations
 
 import sys
+import zlib
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,7 +19,6 @@ from pathlib import Path
 import llvmlite.binding as llvm
 from llvmlite import ir
 
-ROOT = Path(__file__).resolve().parents[1]
 FLOAT, INTEGER, INDEX = ir.FloatType(), ir.IntType(64), ir.IntType(32)
 POINTER = FLOAT.as_pointer()
 FLOAT_BYTES = 4
@@ -43,6 +43,8 @@ one. Steps from row to row and from pixel to pixel are in values. Behind `source
 follow the maps whose channels are convolved one after the other, each with what `SOURCE` names.
 """
 SOURCE = ("x", "row", "pixel", "channels")
+LAYOUT = f"{zlib.crc32(' '.join((*ARGUMENTS, *SOURCE)).encode()):08x}"
+"""In the files' names, so that code with other arguments than it is given is not found."""
 ADDRESSES = ARGUMENTS.index("rows")
 
 
@@ -370,7 +372,7 @@ def write(folder: Path) -> list[Path]:
     written = []
     for processor in PROCESSORS:
         for vectors in range(1, processor.most_vectors + 1):
-            path = folder / f"{processor.level}-{vectors}.bin"
+            path = folder / f"{processor.level}-{LAYOUT}-{vectors}.bin"
             path.write_bytes(compiled(processor, vectors))
             written.append(path)
     return written

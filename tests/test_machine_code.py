@@ -10,9 +10,10 @@ from scripts import machine_code
 from scripts.machine_code import PROCESSORS
 
 NAMES = {
-    "x86-64-v3-1.bin", "x86-64-v3-2.bin", "x86-64-v3-3.bin",
-    "x86-64-v4-1.bin", "x86-64-v4-2.bin", "x86-64-v4-3.bin", "x86-64-v4-4.bin",
-}  # fmt: skip
+    f"x86-64-{level}-{direct.LAYOUT}-{vectors}.bin"
+    for level, most in (("v3", 3), ("v4", 4))
+    for vectors in range(1, most + 1)
+}
 COMPLETE = """
 define void @direct(ptr %a) {
   store float 1.5, ptr %a
@@ -69,13 +70,12 @@ def test_what_is_written_is_named(tmp_path: Path) -> None:
 
 def test_levels_are_those_that_are_looked_for() -> None:
     assert {(each.level, each.lanes) for each in PROCESSORS} == set(direct.LEVELS.values())
+    assert machine_code.LAYOUT == direct.LAYOUT
+    assert len(machine_code.ADDED) == direct.MOST_ADDED
 
 
-@pytest.mark.skipif(
-    not direct.FOLDER.exists(),
-    reason="dinplug is not installed; pip install -e . compiles it",
-)
 def test_the_package_has_what_is_compiled_now(folder: Path) -> None:
+    assert direct.FOLDER.exists(), "dinplug is not installed: pip install -e . compiles it"
     found, wanted = contents(direct.FOLDER), contents(folder)
     assert set(found) == set(wanted)
     stale = [name for name in sorted(wanted) if found[name] != wanted[name]]

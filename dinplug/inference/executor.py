@@ -228,17 +228,17 @@ class TiledRun:
                 inputs = tuple(
                     self._read(stage, index, *window) for index in range(len(stage.reads))
                 )
-                with shrinking(*(shrinking_ends(stage, w) for w in window)):
+                ends = [shrinking_ends(stage, side) for side in window]
+                with shrinking(*ends):
                     outputs = stage.run(StageInput(inputs, attention, *window))
                 for spec, values in zip(stage.writes, outputs, strict=True):
                     step = stage.grid.step_to(spec.grid)
-                    places = (
-                        inside(tile, covered, step, size, shrinking_ends(stage, covered))
-                        for tile, covered, size in zip(
-                            (rows, columns), window, values.shape[2:], strict=True
-                        )
-                    )
-                    part = values[:, :, next(places), next(places)]
+                    part = values[
+                        :,
+                        :,
+                        inside(rows, window[0], step, values.shape[2], ends[0]),
+                        inside(columns, window[1], step, values.shape[3], ends[1]),
+                    ]
                     if spec.name in self.pooled:
                         moments[spec.name] = TileMoments.of(part, self.pooled[spec.name])
                     parts.append((spec.name, step, part))
@@ -261,15 +261,13 @@ class TiledRun:
         stored = self.maps[read.name]
         # Convolutions of more than a pixel would copy a window of a larger map at every use, but
         # for one of full width, which is a run of memory, and where they read anywhere.
-        window = stored.view(
+        is_in_place = stage.halo == 0 or columns.size == columns.length
+        is_in_place |= stage.strided and ops.reads_anywhere()
+        take = stored.view if is_in_place else stored.read
+        return take(
             read.span(rows, step, grid.size(self.plan.height)),
             read.span(columns, step, grid.size(self.plan.width)),
         )
-        if stage.halo == 0 or columns.size == columns.length:
-            return window
-        if stage.strided and ops.reads_anywhere():
-            return window
-        return window.clone(memory_format=torch.channels_last)
 
     def _report(self, stage: Stage, pixels: int) -> None:
         if self.on_progress is None:

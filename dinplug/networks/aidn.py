@@ -148,7 +148,10 @@ class AIDB(AttendedBlock):
         for step, refine in enumerate(self.refines):
             if self.distils:
                 kept.append(self.distils[step](x))
-            x = refine(x, [*([x] if step > 0 else []), *(kept if self.multiplexes else [])])
+            joined = [x] if step > 0 else []
+            if self.multiplexes:
+                joined += kept
+            x = refine(x, joined)
         return self.fused([*kept, self.last(x)])
 
     def halo(self) -> int:

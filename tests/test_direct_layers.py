@@ -1,0 +1,121 @@
+"""dinplug's own convolution packs a layer once, notices changes, and forgets it with its weight."""
+
+import gc
+from typing import Any
+
+import pytest
+import torch
+from torch import Tensor
+
+from dinplug import direct
+from tests.direct_cases import are_close, convolved, layer, picture
+
+pytestmark = pytest.mark.skipif(
+    direct.find_level() is None,
+    reason="dinplug's own convolution is for Linux on x86-64 with AVX2 or AVX-512",
+)
+
+
+@pytest.mark.parametrize("changed", ["weight", "bias"])
+@pytest.mark.parametrize("way", ["in place", "data", "loaded"])
+def test_a_layer_that_changes_is_packed_anew(changed: str, way: str) -> None:
+    torch.manual_seed(0)
+    x = picture()
+    convolution = torch.nn.Conv2d(16, 25, 3)
+    weight, bias = convolution.weight, convolution.bias
+    assert bias is not None
+    assert are_close(*convolved(x, weight, bias))
+    parameter = weight if changed == "weight" else bias
+    # More than once: memory that becomes free is given to the next.
+    for factor in range(2, 8):
+        if way == "in place":
+            with torch.no_grad():
+                parameter.mul_(factor / (factor - 1))
+        elif way == "data":
+            parameter.data = torch.randn(parameter.shape).div_(12)
+        else:
+            state = {name: torch.randn_like(v) / 12 for name, v in convolution.named_parameters()}
+            convolution.load_state_dict(state)
+        assert are_close(*convolved(x, weight, bias)), factor
+
+
+def test_a_bias_made_for_every_call_is_not_taken_for_the_last() -> None:
+    torch.manual_seed(0)
+    x = picture()
+    weight, _ = layer(8, 16, (3, 3))
+    for value in range(20):
+        bias = torch.full((8,), float(value) / 4)
+        assert are_close(*convolved(x, weight, bias)), value
+        del bias
+
+
+@pytest.mark.parametrize("made", ["weight", "bias", "both"])
+def test_layers_made_in_inference_mode_are_taken(made: str) -> None:
+    torch.manual_seed(0)
+    x = picture()
+    weight, bias = layer(8, 16, (3, 3))
+    with torch.inference_mode():
+        weight = weight.clone() if made != "bias" else weight
+        bias = bias.clone() if made != "weight" else bias
+        for _ in range(2):
+            assert are_close(*convolved(x, weight, bias))
+
+
+def test_slices_of_a_weight_are_told_apart() -> None:
+    torch.manual_seed(0)
+    x = picture()
+    weight, _ = layer(24, 32, (3, 3))
+    for _ in range(2):
+        for part in (weight[:, :16], weight[:, 16:], weight[:, 8:24], weight[:8, :16]):
+            assert are_close(*convolved(x, part))
+        assert are_close(*convolved([x[:, :8], x[:, 8:]], weight[:, :16]))
+        assert are_close(*convolved([x[:, :3], x[:, 3:]], weight[:, :16]))
+        assert are_close(*convolved(x, weight[:, :16].transpose(2, 3)))
+
+
+def test_a_layer_is_packed_once_and_forgotten_with_its_weight(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    gc.collect()
+    before = len(direct._PACKED)
+    packs = []
+    pack = direct.pack
+
+    def counted(weight: Tensor, *arguments: Any, **kept: Any) -> tuple[direct.Part, ...]:
+        packs.append(weight.shape)
+        return pack(weight, *arguments, **kept)
+
+    monkeypatch.setattr(direct, "pack", counted)
+    x = picture()
+    weight, bias = layer(8, 16, (3, 3))
+    for _ in range(3):
+        convolved(x, weight, bias)
+        convolved(x[:, :8], weight[:, :8], bias)
+    assert packs == [(8, 16, 3, 3), (8, 8, 3, 3)]
+    assert len(direct._PACKED) == before + 1
+    del weight
+    packs.clear()
+    gc.collect()
+    assert len(direct._PACKED) == before
+
+
+def test_a_slice_that_changes_takes_the_place_of_what_it_was() -> None:
+    torch.manual_seed(0)
+    x = picture()
+    weight, _ = layer(8, 16, (1, 1))
+    for _ in range(3):
+        with torch.no_grad():
+            weight.mul_(2)
+        assert are_close(*convolved(x, weight[:4]))
+        assert len(direct._PACKED[weight]) == 1
+
+
+def test_a_function_outlives_what_it_was_found_with() -> None:
+    # Two threads that look at once find two, and one of both is forgotten.
+    found = direct.find_code.__wrapped__()
+    assert found is not None
+    function = found.functions[0]
+    del found
+    gc.collect()
+    assert not function.memory.closed
