@@ -1,4 +1,4 @@
-"""The build hook: compiles the code of `dinplug/direct.py`, so that installing needs no compiler.
+"""The build hook: compiles the code of `dinplug/cpu`, so that installing needs no compiler.
 
 The same files for every platform, of which each loads its own: the wheel stays one for all.
 """
@@ -15,7 +15,7 @@ from hatchling.builders.wheel import WheelBuilderConfig
 
 
 class MachineCodeHook(BuildHookInterface[WheelBuilderConfig]):
-    """Writes `dinplug/machine_code` for a wheel and for an editable install."""
+    """Writes `dinplug/cpu/machine_code` for a wheel and for an editable install."""
 
     def initialize(self, version: str, build_data: dict[str, Any]) -> None:
         """Compile into the source tree, where an editable install looks, and name it an artifact.
@@ -25,11 +25,11 @@ class MachineCodeHook(BuildHookInterface[WheelBuilderConfig]):
         # A build knows only what it requires, not the checkout.
         sys.path.insert(0, self.root)
         try:
-            from scripts.machine_code import write
+            from scripts.machine_code.compiler import write
         finally:
             sys.path.remove(self.root)
-        folder = Path(self.root, "dinplug", "machine_code")
+        folder = Path(self.root, "dinplug", "cpu", "machine_code")
         # Not over the old files: a dinplug that runs has them mapped, and some may be no more.
         shutil.rmtree(folder, ignore_errors=True)
         write(folder)
-        build_data["artifacts"].append("/dinplug/machine_code/*.bin")
+        build_data["artifacts"].append("/dinplug/cpu/machine_code/*.bin")

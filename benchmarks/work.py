@@ -26,7 +26,7 @@ from torch import Tensor
 from torch.utils._python_dispatch import TorchDispatchMode
 
 import dinplug
-from dinplug import direct
+from dinplug.cpu import convolution
 from dinplug.inference.executor import TiledRun
 from dinplug.inference.plan import plan_execution
 from dinplug.networks.folding import fold
@@ -41,9 +41,8 @@ NAMES = (
     "imdn-x2", "imdn-x4", "imdn-as", "aidn-x2", "rfdn-x4", "msfin-x4",
     "din-dehaze-small", "din-derain-small", "din-deblur-small", "din-x8-small",
 )  # fmt: skip
-FUSED, WINOGRAD, PLAIN, TRANSPOSED = (
-    "mkldnn::_convolution_pointwise", "aten::_nnpack_spatial_convolution", "aten::conv2d",
-    "aten::conv_transpose2d",
+FUSED, PLAIN, TRANSPOSED = (
+    "mkldnn::_convolution_pointwise", "aten::conv2d", "aten::conv_transpose2d",
 )  # fmt: skip
 
 
@@ -83,7 +82,7 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
             return result
         with self.lock:
             self.work.operators += 1
-            if (name := func.name().split(".")[0]) in (FUSED, WINOGRAD, PLAIN, TRANSPOSED):
+            if (name := func.name().split(".")[0]) in (FUSED, PLAIN, TRANSPOSED):
                 self.work.convolutions += 1
                 weight = args[2] if "binary" in func.name() else args[1]
                 # Weights apply once for each output pixel, or input pixel if transposed.
@@ -109,15 +108,15 @@ def count_work(network: StagedNetwork, height: int, width: int, tile: int) -> Wo
     run()
     for name in asdict(work):
         setattr(work, name, 0)
-    with counted_direct(work, lock):
+    with counted_own(work, lock):
         work.python = python_calls(run)
     return work
 
 
 @contextmanager
-def counted_direct(work: Work, lock: threading.Lock) -> Iterator[None]:
+def counted_own(work: Work, lock: threading.Lock) -> Iterator[None]:
     """Count dinplug's own convolutions, which torch knows nothing of."""
-    convolve = direct.convolve
+    convolve = convolution.convolve
 
     def counting(sources: Sequence[Tensor], weight: Tensor, *arguments: Any) -> Tensor:
         result = convolve(sources, weight, *arguments)
@@ -127,11 +126,11 @@ def counted_direct(work: Work, lock: threading.Lock) -> Iterator[None]:
             work.operations += 2 * weight.numel() * result[0, 0].numel()
         return result
 
-    direct.convolve = counting  # type: ignore[assignment]
+    convolution.convolve = counting  # type: ignore[assignment]
     try:
         yield
     finally:
-        direct.convolve = convolve
+        convolution.convolve = convolve
 
 
 def counting(stage: Stage, work: Work, lock: threading.Lock) -> Stage:

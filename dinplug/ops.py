@@ -22,7 +22,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinplug import direct, nnpack, onednn
+from dinplug.cpu import convolution, onednn, own_code
 from dinplug.errors import SetupError, UsageError
 
 Arguments = ParamSpec("Arguments")
@@ -257,14 +257,14 @@ def convolve(
 
     Of several maps the channels of all. `padding_after` are the zeros after the last row and
     column, where they are not as many as `padding` before the first. On a CPU, without gradients,
-    NNPACK does 3x3 convolutions of planes (`in_planes`), dinplug's own code those of maps with
-    channels last, oneDNN all others, unless the choice of kernels is `off`.
+    dinplug's own code convolves maps with channels last, oneDNN others and groups, unless the
+    choice of kernels is `off`.
     """
     sources = [x] if isinstance(x, Tensor) else list(x)
     after = padding if padding_after is None else padding_after
     runs_fused = _runs_fused(sources[0], weight) and all(y.dtype == weight.dtype for y in added)
-    if runs_fused and direct.is_fitting(sources, weight, groups):
-        return direct.convolve(sources, weight, bias, stride, padding, after, slope, added)
+    if runs_fused and convolution.is_fitting(sources, weight, groups):
+        return convolution.convolve(sources, weight, bias, stride, padding, after, slope, added)
     whole = sources[0] if len(sources) == 1 else torch.cat(sources, dim=1)
     if after != padding:
         (top, left), (bottom, right) = padding, after
@@ -274,30 +274,12 @@ def convolve(
         for other in added:
             y = y + other
         return activate(y, slope)
-    is_plain_3x3 = weight.shape[2:] == (3, 3) and stride == (1, 1) and groups == 1
-    if is_plain_3x3 and whole.is_contiguous() and nnpack.is_fitting(whole):
-        y = nnpack.convolve(whole, weight, bias, padding)
-        for other in added:
-            y.add_(other)
-        return onednn.activate_(y, slope)
     return onednn.convolve(whole, weight, bias, stride, padding, groups, slope, added)
 
 
 def reads_anywhere() -> bool:
     """Whether `convolve` reads float32 maps on a CPU where they lie, windows of others too."""
-    return _chooses_fused() and direct.find_code() is not None
-
-
-def in_planes(x: Tensor) -> Tensor:
-    """`x` (N, C, H, W), in channels' planes where `convolve` is faster at a chain of 3x3 of them.
-
-    Elsewhere `x` itself.
-    """
-    if x.is_contiguous() or not (_runs_fused(x, x) and nnpack.is_fitting(x)):
-        return x
-    # As a matrix: torch transposes one three times as fast as it reorders a map.
-    pixels = x[0].permute(1, 2, 0).flatten(0, 1)
-    return pixels.t().contiguous().view(x.shape)
+    return _chooses_fused() and own_code.find_code() is not None
 
 
 def scaled_conv1x1(

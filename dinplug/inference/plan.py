@@ -25,8 +25,6 @@ STRIP_PIXELS = 16384
 whole runs of memory that operators need not copy."""
 LARGEST_STRIP = 16 << 20
 """Bytes of such rows, inputs, outputs and workspace: more gain no time and make the heap larger."""
-CACHE_SETS = 64 * 64
-"""Bytes after which addresses share a set of a processor's first cache: sets times a line."""
 SMALLEST_TILE, LARGEST_TILE = 16, 256
 """Limits of the tile side that is chosen by itself, in pixels of the stage's grid."""
 LARGEST_TILE_HALOS = 64
@@ -191,17 +189,12 @@ def largest_side(stage: Stage, limit: int) -> int:
 
 
 def is_good_side(stage: Stage, height: int, width: int, side: int, values: int) -> bool:
-    """Whether squares of this side fit in the workspace, and their windows in a cache's sets.
-
-    Planes that are a multiple of the sets apart would lie on each other: windows of 256 x 256
-    pixels cost 2 to 5 % more than those of 207 x 207, in spite of their smaller halo.
-    """
+    """Whether squares of this side fit in the workspace."""
     size = (side, side)
     count = count_tiles(stage, height, width, size)
     pixels = window_pixels(stage, height, width, size)
     most = LARGEST_WORKSPACE if count >= MANY_TILES else TARGET_WORKSPACE
-    collides = stage.planes and count > 1 and pixels * FLOAT % CACHE_SETS == 0
-    return values * pixels * FLOAT <= most and not collides
+    return values * pixels * FLOAT <= most
 
 
 def count_tiles(stage: Stage, height: int, width: int, size: TileSize) -> int:

@@ -15,7 +15,6 @@ from typing import Literal, get_args
 
 from torch import Tensor, nn
 
-from dinplug import ops
 from dinplug.networks.distillation import DistillationNetwork
 from dinplug.networks.esa import (
     ESA,
@@ -82,7 +81,6 @@ class RFDB(AttendedBlock):
 
     def distil(self, x: Tensor) -> tuple[Tensor, Tensor]:
         """Map (N, C, H, W) to the same shape, before the attention, and to what that reduces."""
-        x = ops.in_planes(x)
         kept = []
         for distil, refine in zip(self.distils, self.refines, strict=True):
             kept.append(distil(x))
@@ -199,8 +197,7 @@ class AIDN(DistillationNetwork):
             run,
             block.halo(),
             workspace=4 * self.features,
-            planes=isinstance(block, RFDB),
-            strided=isinstance(block, AIDB),
+            strided=True,
             shrinks=True,
         )
 

@@ -110,7 +110,6 @@ class DistillationNetwork(StagedNetwork):
             fused, head = x.maps
             if self.repeats_head:
                 head = self.head(head)
-            fused, head = ops.in_planes(fused), ops.in_planes(head)
             if self.collects:
                 fused = ops.activate(fused, self.fusion_slope)
             return (self.upsampler(self.smooth(fused, (head,))),)
@@ -124,5 +123,4 @@ class DistillationNetwork(StagedNetwork):
             halo_of(max(reach(self.smooth), reach(self.head)), reach(self.upsampler)),
             self.grid,
             workspace=3 * self.features + 3 * self.factor**2,
-            planes=True,
         )

@@ -104,7 +104,6 @@ class IMDB(nn.Module):
 
     def distil(self, x: Tensor) -> Tensor:
         """The block's features, (N, C, H, W), before the attention."""
-        x = ops.in_planes(x)
         if not self.progressive:
             for conv in self.distils:
                 x = conv(x)
@@ -177,7 +176,7 @@ class IMDN(DistillationNetwork):
             halo_of(reach(block.distils)),
             self.grid,
             workspace=3 * self.features,
-            planes=True,
+            strided=True,
             shrinks=True,
         )
 

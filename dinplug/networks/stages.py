@@ -177,9 +177,8 @@ class Stage:
     statistics of the whole maps in `pools` into the attention that every call of `run` receives;
     `pool_kind` "mean" asks for their means, "moments" for the population variance as well.
     `workspace` bounds the float values alive at once per window pixel, besides inputs and outputs.
-    `planes` says that it convolves channels' planes where that is faster (`ops.in_planes`),
-    `strided` that it reads windows where they lie if it can (`ops.reads_anywhere`), `shrinks` that
-    within `shrinking` its outputs cover the inner part of the window, tile included.
+    `strided` says that it reads windows where they lie if it can (`ops.reads_anywhere`), `shrinks`
+    that within `shrinking` its outputs cover the inner part of the window, tile included.
     """
 
     name: str
@@ -192,7 +191,6 @@ class Stage:
     pool_kind: StatisticsKind = "mean"
     prepare: Callable[..., Tensor] | None = None
     workspace: int = 0
-    planes: bool = False
     strided: bool = False
     shrinks: bool = False
 

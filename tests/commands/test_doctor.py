@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dinplug import direct
+from dinplug.cpu import own_code
 from tests.commands.shell import dinplug_says
 
 
@@ -21,7 +21,7 @@ def test_the_doctor_names_what_there_is(
     assert result.exit_code == 0, result.output
     for part in ("torch", "kernels", "tiny-derain (imported)", str(tiny_models), "cpu"):
         assert part in result.stdout
-    own = "own convolutions" if direct.find_code() else "by oneDNN"
+    own = "own convolutions" if own_code.find_code() else "by oneDNN"
     assert own in result.stdout
     hosts = {line.split()[0]: line for line in result.stdout.splitlines()}
     assert str(tmp_path / "share" / "krita") in hosts["Krita"]

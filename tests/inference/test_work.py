@@ -10,7 +10,7 @@ import json
 import pytest
 
 from benchmarks.work import FILE, NAMES, count_work, counted
-from dinplug import onednn
+from dinplug.cpu import onednn
 from dinplug.ops import chosen_kernels
 from dinplug.specs import MODELS
 

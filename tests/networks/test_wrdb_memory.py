@@ -10,7 +10,7 @@ from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils._pytree import tree_leaves
 
-from dinplug import direct
+from dinplug.cpu import own_code
 from dinplug.networks.folding import fold
 from dinplug.networks.wrdb import WRDB, FoldedWRDB, held_values
 
@@ -49,8 +49,8 @@ def held_for_a_pixel(block: FoldedWRDB, run: Callable[[Tensor], Tensor]) -> floa
     """The most values at once in a run, but for its input and what any size takes, for a pixel."""
     sides = (24, 48)
     with torch.inference_mode():
-        pixel = torch.randn(1, block.entry.in_channels, 1, 1)
-        run(pixel.contiguous(memory_format=torch.channels_last))  # packs the weights
+        x = torch.randn(1, block.entry.in_channels, *sides)
+        run(x.contiguous(memory_format=torch.channels_last))  # packs the weights
     most: list[int] = []
     for side in sides:
         x = torch.randn(1, block.entry.in_channels, side, side)
@@ -63,7 +63,7 @@ def held_for_a_pixel(block: FoldedWRDB, run: Callable[[Tensor], Tensor]) -> floa
     return (most[1] - most[0]) / more
 
 
-@pytest.mark.skipif(direct.find_level() is None, reason="no own convolutions for this computer")
+@pytest.mark.skipif(own_code.find_level() is None, reason="no own convolutions for this computer")
 @pytest.mark.parametrize(("features", "growth", "blocks"), [(48, 16, 1), (64, 32, 3), (16, 6, 3)])
 def test_a_wrdb_holds_what_it_is_planned_to(features: int, growth: int, blocks: int) -> None:
     block = fold(nn.ModuleList([WRDB(features, growth, blocks, weighted_links=True)]))[0]

@@ -7,11 +7,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from dinplug import direct
-from tests.direct_cases import are_close, convolved, layer, picture
+from dinplug.cpu import own_code, packed_layers
+from dinplug.cpu.own_code import Kind
+from dinplug.cpu.packed_layers import Part
+from tests.cpu.convolution_cases import are_close, convolved, layer, picture
 
 pytestmark = pytest.mark.skipif(
-    direct.find_level() is None,
+    own_code.find_level() is None,
     reason="dinplug's own convolution is for Linux on x86-64 with AVX2 or AVX-512",
 )
 
@@ -78,26 +80,28 @@ def test_a_layer_is_packed_once_and_forgotten_with_its_weight(
 ) -> None:
     torch.manual_seed(0)
     gc.collect()
-    before = len(direct._PACKED)
+    before = len(packed_layers._PACKED)
     packs = []
-    pack = direct.pack
+    pack = packed_layers.pack
 
-    def counted(weight: Tensor, *arguments: Any, **kept: Any) -> tuple[direct.Part, ...]:
-        packs.append(weight.shape)
-        return pack(weight, *arguments, **kept)
+    def counted(kind: Kind, weight: Tensor, *rest: Any, **kept: Any) -> tuple[Part, ...]:
+        packs.append((kind, weight.shape))
+        return pack(kind, weight, *rest, **kept)
 
-    monkeypatch.setattr(direct, "pack", counted)
+    monkeypatch.setattr(packed_layers, "pack", counted)
     x = picture()
     weight, bias = layer(8, 16, (3, 3))
     for _ in range(3):
         convolved(x, weight, bias)
         convolved(x[:, :8], weight[:, :8], bias)
-    assert packs == [(8, 16, 3, 3), (8, 8, 3, 3)]
-    assert len(direct._PACKED) == before + 1
+        convolved(x[:, :, :3], weight, bias)
+    wide, narrow = (8, 16, 3, 3), (8, 8, 3, 3)
+    assert packs == [("winograd", wide), ("winograd", narrow), ("direct", wide)]
+    assert len(packed_layers._PACKED) == before + 1
     del weight
     packs.clear()
     gc.collect()
-    assert len(direct._PACKED) == before
+    assert len(packed_layers._PACKED) == before
 
 
 def test_a_slice_that_changes_takes_the_place_of_what_it_was() -> None:
@@ -108,14 +112,4 @@ def test_a_slice_that_changes_takes_the_place_of_what_it_was() -> None:
         with torch.no_grad():
             weight.mul_(2)
         assert are_close(*convolved(x, weight[:4]))
-        assert len(direct._PACKED[weight]) == 1
-
-
-def test_a_function_outlives_what_it_was_found_with() -> None:
-    # Two threads that look at once find two, and one of both is forgotten.
-    found = direct.find_code.__wrapped__()
-    assert found is not None
-    function = found.functions[0]
-    del found
-    gc.collect()
-    assert not function.memory.closed
+        assert len(packed_layers._PACKED[weight]) == 1

@@ -7,7 +7,8 @@ import pytest
 import torch
 from torch import Tensor
 
-from dinplug import direct, onednn, ops
+from dinplug import ops
+from dinplug.cpu import onednn, own_code
 
 needs_fused = pytest.mark.skipif(
     onednn.find_fused() is None, reason="this torch is without oneDNN's fused operators"
@@ -32,7 +33,7 @@ def calls(monkeypatch: pytest.MonkeyPatch) -> list[torch.Size]:
         found.append(x.shape)
         return convolve(x, *arguments)
 
-    monkeypatch.setattr(direct, "find_code", lambda: None)
+    monkeypatch.setattr(own_code, "find_code", lambda: None)
     monkeypatch.setattr(onednn, "convolve", counted)
     return found
 

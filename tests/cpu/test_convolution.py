@@ -2,32 +2,34 @@
 
 import ctypes
 import os
-import platform
-import shutil
-import sys
 from concurrent.futures import ThreadPoolExecutor
-from pathlib import Path
+from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
+from torch.nn import functional as F
 
-from dinplug import direct, ops
-from tests.direct_cases import (
+from dinplug import ops
+from dinplug.cpu import convolution, own_code
+from tests.cpu.convolution_cases import (
     GEOMETRIES,
+    INPUT_TRANSFORM,
+    OUTPUT_TRANSFORM,
+    WEIGHT_TRANSFORM,
     Sides,
-    are_close,
     check_geometry,
-    convolved,
     counted,
     guarded,
     layer,
     picture,
     run_apart,
+    winograd,
 )
+from tests.kernels.bounds import U
 
 pytestmark = pytest.mark.skipif(
-    direct.find_level() is None,
+    own_code.find_level() is None,
     reason="dinplug's own convolution is for Linux on x86-64 with AVX2 or AVX-512",
 )
 
@@ -65,21 +67,79 @@ def test_what_is_guarded_cannot_be_read() -> None:
         os.close(writing)
 
 
-@pytest.mark.parametrize("slope", [None, 0.0, 0.05])
-@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf], ids=str)
-def test_what_is_not_finite_goes_through_as_in_torch(value: float, slope: float | None) -> None:
+def own_and_plain(
+    x: Tensor, weight: Tensor, bias: Tensor, **geometry: Any
+) -> tuple[Tensor, Tensor]:
+    """What the own code gives, which must run, and what the plain operators give."""
+    with torch.no_grad():
+        with counted() as calls:
+            own = ops.convolve(x, weight, bias, **geometry)
+        with ops.plain_torch():
+            plain = ops.convolve(x, weight, bias, **geometry)
+    assert calls == [len(weight)]
+    return own, plain
+
+
+def spoiled(value: float) -> Tensor:
+    """A map with a number in it that is not finite."""
     torch.manual_seed(0)
     x = picture()
     x[0, 3, 2, 2] = value
     x[0, 9, 0, 6] = -value
-    weight, bias = layer(25, 16, (3, 3))
+    return x
+
+
+@pytest.mark.parametrize("slope", [None, 0.0, 0.05])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf], ids=str)
+def test_what_is_not_finite_goes_through_as_in_torch(value: float, slope: float | None) -> None:
+    x = spoiled(value)
+    weight, bias = layer(25, 16, (5, 5))
     weight[5] = 0
-    own, plain = convolved(x, weight, bias, padding=(1, 1), slope=slope)
+    own, plain = own_and_plain(x, weight, bias, padding=(2, 2), slope=slope)
     assert torch.equal(own.isnan(), plain.isnan())
     assert torch.equal(own.isposinf(), plain.isposinf())
     assert torch.equal(own.isneginf(), plain.isneginf())
     assert not plain.isfinite().all()
-    assert are_close(own[own.isfinite()], plain[plain.isfinite()])
+    # At most the rounding of 16 x 25 products and sums of values below 5.
+    sizes = 5 * weight.abs().sum((1, 2, 3)).max().item() + 5
+    finite = own.isfinite()
+    assert torch.allclose(own[finite], plain[finite], rtol=0, atol=2 * 401 * U * sizes)
+
+
+@pytest.mark.parametrize("slope", [None, 0.0, 0.05])
+@pytest.mark.parametrize("value", [torch.nan, torch.inf, -torch.inf], ids=str)
+def test_fewer_products_hide_nothing_that_is_not_finite(value: float, slope: float | None) -> None:
+    weight, bias = layer(25, 16, (3, 3))
+    own, plain = own_and_plain(spoiled(value), weight, bias, padding=(1, 1), slope=slope)
+    assert not plain.isfinite().all()
+    # All outputs of a tile may depend on it.
+    assert not own[~plain.isfinite()].isfinite().any()
+
+
+def test_winograds_transforms_make_a_convolution() -> None:
+    torch.manual_seed(0)
+    x, weight = torch.randn(5, 11, 16).double(), torch.randn(7, 5, 3, 3)
+    found = winograd(x, weight, (WEIGHT_TRANSFORM, INPUT_TRANSFORM, OUTPUT_TRANSFORM))
+    truth = F.conv2d(x[None], weight.double())[0]
+    assert torch.allclose(found, truth, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(
+    ("inputs", "kernel", "stride", "results", "kind"),
+    [
+        (convolution.LEAST_CHANNELS, (3, 3), (1, 1), (4, 4), "winograd"),
+        (convolution.LEAST_CHANNELS - 1, (3, 3), (1, 1), (4, 4), "direct"),
+        (48, (3, 3), (1, 1), (3, 40), "direct"),
+        (48, (3, 3), (1, 1), (40, 3), "direct"),
+        (48, (3, 3), (2, 2), (40, 40), "direct"),
+        (48, (3, 1), (1, 1), (40, 40), "direct"),
+        (48, (5, 5), (1, 1), (40, 40), "direct"),
+    ],
+)
+def test_layers_take_fewer_products_where_that_can_be_and_pays(
+    inputs: int, kernel: Sides, stride: Sides, results: Sides, kind: str
+) -> None:
+    assert convolution.fitting_kind(torch.empty(8, inputs, *kernel), stride, results) == kind
 
 
 @pytest.mark.parametrize(
@@ -120,8 +180,8 @@ def test_a_layer_in_another_memory_does_not_fit() -> None:
     x = picture()
     weight, _ = layer(8, 16, (1, 1))
     with torch.no_grad():
-        assert direct.is_fitting([x], weight, 1)
-        assert not direct.is_fitting([x], weight.to("meta"), 1)
+        assert convolution.is_fitting([x], weight, 1)
+        assert not convolution.is_fitting([x], weight.to("meta"), 1)
 
 
 def test_runs_where_it_may_and_nowhere_else() -> None:
@@ -144,64 +204,12 @@ def test_runs_where_it_may_and_nowhere_else() -> None:
                 assert not ops.reads_anywhere()
                 ops.convolve(x, weight)
             with pytest.MonkeyPatch.context() as patch:
-                patch.setattr(direct, "find_code", lambda: None)
+                patch.setattr(own_code, "find_code", lambda: None)
                 assert not ops.reads_anywhere()
                 ops.convolve(x, weight)
             assert calls == []
             ops.convolve(x, weight)
     assert calls == [8]
-
-
-def code_in(folder: Path, monkeypatch: pytest.MonkeyPatch) -> direct.Code | None:
-    """What is found in another folder."""
-    monkeypatch.setattr(direct, "FOLDER", folder)
-    return direct.find_code.__wrapped__()
-
-
-def test_a_package_without_the_code_is_no_harm(
-    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    own = direct.FOLDER
-    assert code_in(tmp_path / "missing", monkeypatch) is None
-    assert code_in(tmp_path, monkeypatch) is None
-    for path in own.iterdir():
-        # Of other arguments: called with these it would go astray.
-        shutil.copy(path, tmp_path / path.name.replace(direct.LAYOUT, "00000000"))
-    assert code_in(tmp_path, monkeypatch) is None
-    for path in own.iterdir():
-        shutil.copy(path, tmp_path)
-    assert code_in(tmp_path, monkeypatch) is not None
-
-
-@pytest.mark.parametrize("kind", ["folder", "empty", "unreadable"])
-def test_code_that_cannot_be_run_is_no_harm(
-    kind: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    for level, _ in direct.LEVELS.values():
-        path = tmp_path / f"{level}-{direct.LAYOUT}-1.bin"
-        if kind == "folder":
-            path.mkdir()
-        elif kind == "empty":
-            path.touch()
-        else:
-            path.symlink_to(tmp_path / "missing")
-    assert code_in(tmp_path, monkeypatch) is None
-
-
-@pytest.mark.parametrize(
-    ("owner", "name", "value"),
-    [
-        (sys, "platform", "win32"),
-        (platform, "machine", lambda: "aarch64"),
-        (torch.backends.cpu, "get_cpu_capability", lambda: "DEFAULT"),
-    ],
-    ids=["system", "machine", "processor"],
-)
-def test_other_computers_are_without_it(
-    owner: object, name: str, value: object, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setattr(owner, name, value)
-    assert direct.find_code.__wrapped__() is None
 
 
 def test_threads_do_not_disturb_each_other() -> None:

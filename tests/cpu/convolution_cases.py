@@ -18,10 +18,12 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
-from dinplug import direct, ops
+from dinplug import ops
+from dinplug.cpu import convolution, own_code, packed_layers
+from dinplug.cpu.packed_layers import KERNEL_TRANSFORM, Part
 from tests.kernels.bounds import Tracked, U
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 Sides = tuple[int, int]
 GEOMETRIES: dict[str, tuple[Sides, Sides]] = {
     "1x1": ((1, 1), (1, 1)),
@@ -31,8 +33,9 @@ GEOMETRIES: dict[str, tuple[Sides, Sides]] = {
     "8x8": ((8, 8), (4, 4)),
     "3x3-strided": ((3, 3), (2, 2)),
     "7x7": ((7, 7), (1, 1)),
+    "3x3-blocks": ((3, 3), (1, 1)),
 }
-"""Kernels and their strides."""
+"""Kernels and their strides; of the last one maps of more than a block of Winograd's tiles."""
 SPLITS = (
     (1,), (3,), (16,), (25,), (50,), (2, 1), (1, 15), (16, 16), (25, 3, 22), (4, 1, 8, 3),
     (5, 5, 5, 5, 5), (8, 8, 1, 16, 7, 10),
@@ -40,6 +43,7 @@ SPLITS = (
 """Channels of each source."""
 OUTPUTS = (1, 7, 8, 16, 17, 25, 48, 64, 65, 144)
 ROWS, COLUMNS = (1, 2, 3, 5, 8), (1, 3, 5, 7, 9, 13, 17, 23, 31)
+LARGE_ROWS, LARGE_COLUMNS = (17, 20, 23, 26), (29, 31, 36, 38)
 LAYOUTS = ("whole", "slice", "window", "slice of a window")
 CASES = 60
 """Drawn for each geometry."""
@@ -76,7 +80,8 @@ def drawn(geometry: str, count: int) -> Iterator[Case]:
     chance = random.Random(geometry)
     kernel, stride = GEOMETRIES[geometry]
     for index in range(count):
-        sides = chance.choice(ROWS), chance.choice(COLUMNS)
+        ways = (LARGE_ROWS, LARGE_COLUMNS) if geometry == "3x3-blocks" else (ROWS, COLUMNS)
+        sides = chance.choice(ways[0]), chance.choice(ways[1])
         half = kernel[0] // 4 if stride == (4, 4) else kernel[0] // 2, kernel[1] // 2
         padding = half if index % 3 else (chance.randint(0, half[0]), chance.randint(0, half[1]))
         least = [max(0, kernel[d] - sides[d] - padding[d]) for d in range(2)]
@@ -114,32 +119,82 @@ def layer(outputs: int, inputs: int, kernel: Sides) -> tuple[Tensor, Tensor]:
 def tracked(
     case: Case, sources: Sequence[Tensor], weight: Tensor, bias: Tensor | None, added: list[Tensor]
 ) -> Tracked:
-    """The truth in float64: a product and a sum for each weight, bias, maps and activation."""
+    """The truth in float64, and how far sums in float32 are from it at most."""
     (top, left), (bottom, right) = case.padding, case.after
     x = F.pad(torch.cat(list(sources), dim=1).double(), (left, right, top, bottom))
     wide = None if bias is None else bias.double()
     truth = F.conv2d(x, weight.double(), wide, case.stride)
-    size = F.conv2d(
-        x.abs(), weight.double().abs(), None if wide is None else wide.abs(), case.stride
-    )
+    if convolution.fitting_kind(weight, case.stride, case.results()) == "winograd":
+        size = winograd_size(x[0], weight)
+        roundings = weight.shape[1] + WINOGRAD_ROUNDINGS
+    else:
+        # A product and a sum for each weight.
+        size = F.conv2d(x.abs(), weight.double().abs(), None, case.stride)
+        roundings = 2 * prod(weight.shape[1:])
+    if wide is not None:
+        size = size + wide.abs()[:, None, None]
     for y in added:
         truth, size = truth + y.double(), size + y.double().abs()
-    roundings = 2 * prod(weight.shape[1:]) + len(added) + 3
-    return Tracked(ops.activate(truth, case.slope), roundings * U * size)
+    return Tracked(ops.activate(truth, case.slope), (roundings + len(added) + 3) * U * size)
+
+
+INPUT_TRANSFORM = torch.tensor(
+    [
+        [4, 0, -5, 0, 1, 0],
+        [0, -4, -4, 1, 1, 0],
+        [0, 4, -4, -1, 1, 0],
+        [0, -2, -1, 2, 1, 0],
+        [0, 2, -1, -2, 1, 0],
+        [0, 4, 0, -5, 0, 1],
+    ],
+    dtype=torch.float64,
+)
+OUTPUT_TRANSFORM = torch.tensor(
+    [[1, 1, 1, 1, 1, 0], [0, 1, -1, 2, -2, 0], [0, 1, 1, 4, 4, 0], [0, 1, -1, 8, -8, 1]],
+    dtype=torch.float64,
+)
+WEIGHT_TRANSFORM = torch.tensor(KERNEL_TRANSFORM, dtype=torch.float64)
+"""B, A and G, transposed where the paper writes them so."""
+WINOGRAD_ROUNDINGS = 1 + 2 * 2 + 2 * 3
+"""Beside one for each channel: of the weight, each way two of inputs and three of outputs."""
+
+
+def winograd(x: Tensor, weight: Tensor, transforms: Sequence[Tensor]) -> Tensor:
+    """Winograd's convolution of a padded map (C, H, W) with its transforms G, B and A."""
+    kernel_side, input_side, output_side = transforms
+    rows, columns = (side - 2 for side in x.shape[1:])
+    result = torch.full((len(weight), rows, columns), torch.nan, dtype=torch.float64)
+    kernel = torch.einsum("pr,oirc,qc->oipq", kernel_side, weight.double(), kernel_side)
+    for top in range(0, rows, 4):
+        for left in range(0, columns, 4):
+            # The last tiles lie over those before.
+            row, column = min(top, rows - 4), min(left, columns - 4)
+            window = x[:, row : row + 6, column : column + 6]
+            places = torch.einsum("pr,irc,qc->ipq", input_side, window, input_side)
+            products = torch.einsum("oipq,ipq->opq", kernel, places)
+            tile = torch.einsum("rp,opq,cq->orc", output_side, products, output_side)
+            result[:, row : row + 4, column : column + 4] = tile
+    return result
+
+
+def winograd_size(x: Tensor, weight: Tensor) -> Tensor:
+    """The sum (1, O, H, W) of all terms' magnitudes, which bounds what roundings grow to."""
+    sizes = [part.abs() for part in (WEIGHT_TRANSFORM, INPUT_TRANSFORM, OUTPUT_TRANSFORM)]
+    return winograd(x.abs(), weight.abs(), sizes)[None]
 
 
 @contextmanager
 def counted() -> Iterator[list[int]]:
     """How many outputs each of the convolutions has that dinplug's own code does."""
     found: list[int] = []
-    convolve = direct.convolve
+    convolve = convolution.convolve
 
     def counting(sources: Sequence[Tensor], weight: Tensor, *arguments: Any) -> Tensor:
         found.append(len(weight))
         return convolve(sources, weight, *arguments)
 
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(direct, "convolve", counting)
+        patch.setattr(convolution, "convolve", counting)
         yield found
 
 
@@ -186,7 +241,7 @@ def check_geometry(geometry: str, count: int = CASES) -> None:
 def run_apart(call: str, **environment: str) -> None:
     """Run a function of this module in a process of its own, which a fault may end."""
     done = subprocess.run(
-        [sys.executable, "-c", f"from tests import direct_cases as t; t.{call}"],
+        [sys.executable, "-c", f"from tests.cpu import convolution_cases as t; t.{call}"],
         cwd=ROOT, env={**os.environ, **environment}, capture_output=True, text=True, timeout=300,
     )  # fmt: skip
     assert done.returncode == 0, f"{call} ended with {done.returncode}:\n{done.stderr[-2000:]}"
@@ -194,7 +249,7 @@ def run_apart(call: str, **environment: str) -> None:
 
 def check_level(level: str, lanes: int) -> None:
     """A few cases of every kernel, where torch takes this processor for another."""
-    code = direct.find_code()
+    code = own_code.find_code()
     assert torch.backends.cpu.get_cpu_capability() == level
     assert code is not None and code.lanes == lanes
     for geometry in GEOMETRIES:
@@ -219,14 +274,16 @@ def guarded(count: int, at_end: bool) -> Tensor:
 def check_guards() -> None:
     """Maps, packed weights and results beside pages that may not be touched."""
     torch.manual_seed(0)
-    pack, new_empty = direct.pack, Tensor.new_empty
+    pack, new_empty = packed_layers.pack, Tensor.new_empty
+    code = own_code.find_code()
+    assert code is not None
 
     def close(values: Tensor, at_end: bool) -> Tensor:
         return guarded(values.numel(), at_end).view(values.dtype).view(values.shape).copy_(values)
 
     pieces: list[Tensor] = []  # parts hold addresses
 
-    def apart(part: direct.Part, at_end: bool) -> direct.Part:
+    def apart(part: Part, at_end: bool) -> Part:
         sizes = [(part.bias - part.weight) // 4, (part.mask - part.bias) // 4]
         sizes.append(part.values.numel() - sum(sizes))
         own = [close(piece, at_end) for piece in torch.split(part.values, sizes)]
@@ -240,38 +297,42 @@ def check_guards() -> None:
             x = close(values[0].permute(1, 2, 0), at_end).permute(2, 0, 1)[None]
             return x, x.permute(0, 2, 3, 1)
 
-        def packed(*arguments: Any, at_end: bool = at_end, **kept: Any) -> tuple[direct.Part, ...]:
+        def packed(*arguments: Any, at_end: bool = at_end, **kept: Any) -> tuple[Part, ...]:
             return tuple(apart(part, at_end) for part in pack(*arguments, **kept))
 
         def empty(like: Tensor, *shape: int, at_end: bool = at_end) -> Tensor:
-            return close(new_empty(like, *shape), at_end)
+            values = new_empty(like, *shape)
+            return close(values, at_end) if all(shape) else values
 
         with pytest.MonkeyPatch.context() as patch:
-            patch.setattr(direct, "pack", packed)
+            patch.setattr(packed_layers, "pack", packed)
+            guarded_code = replace(code, constants=close(code.constants, at_end))
+            patch.setattr(own_code, "find_code", lambda found=guarded_code: found)
             patch.setattr(Tensor, "new_empty", empty)
             for geometry in GEOMETRIES:
                 for case in drawn(geometry, len(OUTPUTS)):
                     check(case, laid)
 
 
-def picture(channels: int = 16, sides: Sides = (5, 7)) -> Tensor:
+def picture(channels: int = 16, sides: Sides = (6, 7)) -> Tensor:
     """A map with channels last."""
     return torch.randn(1, channels, *sides).contiguous(memory_format=torch.channels_last)
 
 
 def convolved(
-    x: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor | None = None, **more: Any
-) -> tuple[Tensor, Tensor]:
-    """What the own code gives, which must run, and what the plain operators give."""
-    with torch.no_grad():
-        with counted() as calls:
-            own = ops.convolve(x, weight, bias, **more)
-        with ops.plain_torch():
-            plain = ops.convolve(x, weight, bias, **more)
+    x: Tensor | Sequence[Tensor], weight: Tensor, bias: Tensor | None = None
+) -> tuple[Tensor, Tracked]:
+    """What the own code gives of maps without padding, which must run, and the truth."""
+    with torch.no_grad(), counted() as calls:
+        own = ops.convolve(x, weight, bias)
     assert calls == [len(weight)]
-    return own, plain
+    sources = [x] if isinstance(x, Tensor) else x
+    sides = sources[0].shape[2], sources[0].shape[3]
+    kernel = weight.shape[2], weight.shape[3]
+    case = Case(kernel, (1, 1), (0, 0), (0, 0), (), len(weight), sides, None, (), bias is not None)
+    return own, tracked(case, sources, weight.detach(), None if bias is None else bias.detach(), [])
 
 
-def are_close(own: Tensor, plain: Tensor) -> bool:
-    """Whether they differ by the rounding of 16 x 9 products and sums, at values of some units."""
-    return torch.allclose(own, plain, rtol=0, atol=2 * 145 * U * 16)
+def are_close(own: Tensor, truth: Tracked) -> bool:
+    """Whether they differ by no more than rounding."""
+    return truth.excess(own) <= 1
