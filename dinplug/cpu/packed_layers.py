@@ -7,7 +7,7 @@ from collections.abc import Hashable, MutableMapping
 from dataclasses import dataclass
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.utils.weak import WeakIdKeyDictionary
 
@@ -23,6 +23,8 @@ KERNEL_TRANSFORM = (
     (0, 0, 1),
 )
 """G of Winograd's F(4x4, 3x3): Lavin and Gray, arXiv:1509.09308, section 4.3."""
+WINOGRAD_GROWTH = 4
+"""36 transformed values for the 9 of a kernel."""
 
 
 @dataclass(frozen=True)
@@ -136,5 +138,19 @@ def arrange_winograd(kernel: Tensor, channels: tuple[int, ...]) -> Tensor:
 
 def outside_the_heap(values: Tensor) -> Tensor:
     """A copy in memory of its own: between tiles' memory it would leave the heap in pieces."""
-    memory = mmap.mmap(-1, values.nbytes)
+    try:
+        memory = mmap.mmap(-1, values.nbytes)
+    except OSError:  # no room for a copy: what there is will do
+        return values
     return torch.frombuffer(memory, dtype=values.dtype).copy_(values)
+
+
+def bytes_to_pack(network: nn.Module) -> int:
+    """What layers of `network` that are not packed yet take once they are, but for filling up."""
+    if own_code.find_code() is None:
+        return 0
+    return sum(
+        m.weight.nbytes * (WINOGRAD_GROWTH if m.kernel_size == (3, 3) else 1)
+        for m in network.modules()
+        if isinstance(m, nn.Conv2d) and m.groups == 1 and m.weight not in _PACKED
+    )

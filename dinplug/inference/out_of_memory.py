@@ -1,4 +1,4 @@
-"""Tell that memory ran out, in whatever way Python, torch, oneDNN and NNPACK say so."""
+"""Tell that memory ran out, in whatever way Python, torch and oneDNN say so."""
 
 from __future__ import annotations
 
@@ -11,15 +11,14 @@ import torch
 from dinplug.errors import PhotoError
 
 # torch raises a plain RuntimeError where the processor's memory ends, and an error of its own for
-# a device's. oneDNN and NNPACK allocate inside and give no reason; they are called with every
-# shape the networks have, so that memory is what they can lack.
+# a device's. oneDNN allocates inside and gives no reason; it is called with every shape the
+# networks have, so that memory is what it can lack.
 _WORDS = (
     "can't allocate memory",
     "bad_alloc",
     "could not create a primitive",
     "could not execute a primitive",
     "could not create a memory object",
-    "NNPACK SpatialConvolution_updateOutput failed",
     "can't start new thread",
 )
 

@@ -113,14 +113,14 @@ def plan_execution(
     tile: int | None = None,
     max_memory: int | None = None,
     workers: int = 1,
-    pixel_bytes: int = 0,
+    held_bytes: int = 0,
 ) -> ExecutionPlan:
     """Plan `graph` over an image of `height` x `width` pixels.
 
     `tile` is the largest tile side in input pixels (chosen per stage if None), `max_memory` the
-    most bytes the run may take on top of what the process holds, `pixel_bytes` what the caller's
-    pixels take throughout: the image and copies of it. The output is counted from the stage that
-    writes it on, since memory is taken when it is first touched.
+    most bytes the run may take on top of what the process holds, `held_bytes` what the caller's
+    pixels (the image and copies of it) and packed layers take throughout. The output is counted
+    from the stage that writes it on, since memory is taken when it is first touched.
 
     Raises UsageError if not even the smallest tiles with all maps on disk fit `max_memory`.
     """
@@ -138,7 +138,7 @@ def plan_execution(
             for stage, size in zip(graph.stages, tiles, strict=True)
         )
         fixed = tuple(
-            pixel_bytes + workers * workspace + output
+            held_bytes + workers * workspace + output
             for workspace, output in zip(
                 workspaces(graph, height, width, tiles), outputs, strict=True
             )

@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 from torch.nn import functional as F
 
+from dinplug.cpu.packed_layers import bytes_to_pack
 from dinplug.errors import SetupError, UsageError
 from dinplug.inference.allocator import keep_freed_memory, room_under_limit
 from dinplug.inference.device_engine import DeviceEngine
@@ -110,7 +111,7 @@ class NetworkRunner:
             *padded,
             tile=max(padded) if self.options.reference else self.options.tile,
             workers=self.workers,
-            pixel_bytes=self._pixel_bytes(size, padded),
+            held_bytes=self._pixel_bytes(size, padded) + bytes_to_pack(network),
         )
         room = room_under_limit()
         if self.options.max_memory is None and room is not None:

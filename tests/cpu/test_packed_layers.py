@@ -1,12 +1,15 @@
 """dinplug's own convolution packs a layer once, notices changes, and forgets it with its weight."""
 
+import errno
 import gc
+import mmap
 from typing import Any
 
 import pytest
 import torch
 from torch import Tensor
 
+from dinplug import ops
 from dinplug.cpu import own_code, packed_layers
 from dinplug.cpu.own_code import Kind
 from dinplug.cpu.packed_layers import Part
@@ -113,3 +116,42 @@ def test_a_slice_that_changes_takes_the_place_of_what_it_was() -> None:
             weight.mul_(2)
         assert are_close(*convolved(x, weight[:4]))
         assert len(packed_layers._PACKED[weight]) == 1
+
+
+def test_a_layer_stays_in_the_heap_where_there_is_no_other_memory(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    torch.manual_seed(0)
+    assert own_code.find_code() is not None  # which is mapped, too, but once
+
+    def missing(*_: object) -> None:
+        raise OSError(errno.ENOMEM, "Cannot allocate memory")
+
+    monkeypatch.setattr(mmap, "mmap", missing)
+    x = picture()
+    weight, bias = layer(8, 16, (3, 3))
+    for _ in range(2):
+        assert are_close(*convolved(x, weight, bias))
+
+
+def test_what_packing_takes_is_known_beforehand() -> None:
+    layers = [torch.nn.Conv2d(16, 32, 3), torch.nn.Conv2d(32, 48, 1)]
+    grouped = torch.nn.Conv2d(48, 48, 3, groups=2)  # stays with oneDNN
+    network = torch.nn.Sequential(*layers, grouped)
+    predicted = packed_layers.bytes_to_pack(network)
+    x = picture(sides=(8, 8))
+    with torch.no_grad():
+        network(x)
+        assert packed_layers.bytes_to_pack(network) == predicted  # plain operators pack nothing
+        for each in layers:
+            x = ops.convolve(x, each.weight, each.bias)
+    kept = [kinds for each in layers for kinds in packed_layers._PACKED[each.weight].values()]
+    taken = sum(part.values.nbytes for packed in kept for part in packed.parts)
+    biases_and_masks = 2 * 4 * (32 + 48)
+    assert predicted == taken - biases_and_masks
+    assert packed_layers.bytes_to_pack(network) == 0
+
+
+def test_nothing_is_packed_without_the_code(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(own_code, "find_code", lambda: None)
+    assert packed_layers.bytes_to_pack(torch.nn.Sequential(torch.nn.Conv2d(16, 32, 3))) == 0

@@ -10,7 +10,6 @@ from dinplug.inference.plan import (
     STRIP_PIXELS,
     ExecutionPlan,
     plan_execution,
-    window_pixels,
 )
 from dinplug.inference.slots import IDLE_SHARE, memory_at
 from dinplug.networks.din import DIN, DINSpec
@@ -93,17 +92,6 @@ def test_tiles_are_as_few_as_fit_but_four_of_a_picture_worth_it(side: int, tile:
     sizes = {size for s, size in zip(graph.stages, plan.tiles, strict=True) if s.halo == 7}
     # Two a side would be 260 pixels, too many for the workspace where there are but four.
     assert sizes == {(tile, tile)}
-
-
-def test_windows_between_others_do_not_collide_in_caches() -> None:
-    graph = random_network("imdn-x2").graph
-    distil = next(stage for stage in graph.stages if stage.name == "distil 1")
-    side = plan_execution(graph, 960, 960).tiles[graph.stages.index(distil)][0]
-    # Eight tiles a side would be 120 pixels each, 128 with their halo of 4.
-    assert distil.halo == 4 and side < 120
-    assert window_pixels(distil, 960, 960, (side, side)) % 1024 != 0
-    # A picture that is one window stays one.
-    assert plan_execution(graph, 128, 128).tiles[graph.stages.index(distil)] == (128, 128)
 
 
 def test_stages_without_context_run_in_strips() -> None:
@@ -190,7 +178,7 @@ def test_a_budget_is_kept_or_refused(name: str) -> None:
 
 def test_pixels_of_the_caller_count() -> None:
     graph, plan = plan_for("din-dehaze")
-    more = plan_execution(graph, 240, 320, workers=2, pixel_bytes=1_000_000)
+    more = plan_execution(graph, 240, 320, workers=2, held_bytes=1_000_000)
     assert more.peak_bytes == plan.peak_bytes + 1_000_000
 
 
