@@ -44,6 +44,7 @@ NAMES = (
 FUSED, PLAIN, TRANSPOSED = (
     "mkldnn::_convolution_pointwise", "aten::conv2d", "aten::conv_transpose2d",
 )  # fmt: skip
+EMPTY = ("aten::empty.memory_format", "aten::new_empty", "aten::empty_strided", "aten::empty_like")
 
 
 @dataclass
@@ -76,9 +77,9 @@ class Counter(TorchDispatchMode):  # type: ignore[no-untyped-call]
         args: tuple[Any, ...] = (),
         kwargs: dict[str, Any] | None = None,
     ) -> Any:
-        """Run the operator and count it; views cost nothing and are left out."""
+        """Run the operator and count it; views and memory without values are left out."""
         result = func(*args, **(kwargs or {}))
-        if func.is_view:
+        if func.is_view or func.name() in EMPTY:
             return result
         with self.lock:
             self.work.operators += 1
@@ -121,7 +122,7 @@ def counted_own(work: Work, lock: threading.Lock) -> Iterator[None]:
     def counting(sources: Sequence[Tensor], weight: Tensor, *arguments: Any) -> Tensor:
         result = convolve(sources, weight, *arguments)
         with lock:
-            # The memory for its result was counted as an operator.
+            work.operators += 1
             work.convolutions += 1
             work.operations += 2 * weight.numel() * result[0, 0].numel()
         return result

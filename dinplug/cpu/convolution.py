@@ -54,7 +54,7 @@ def has_channels_last(x: Tensor) -> bool:
     return x.stride(1) == 1 or x.shape[1] == 1
 
 
-def fitting_kind(weight: Tensor, stride: Sides, results: Sequence[int]) -> Kind:
+def fitting_kind(weight: Tensor, stride: Sides, results: Sides) -> Kind:
     """The faster of what computes `results` rows and columns of a layer."""
     is_winograd = (
         weight.shape[2:] == (3, 3)
@@ -92,36 +92,26 @@ def convolve(
     """
     code = own_code.find_code()
     assert code is not None
-    _, _, *sides = sources[0].shape
-    kernel = weight.shape[2:]
-    results = [
-        (sides[d] + padding[d] + padding_after[d] - kernel[d]) // stride[d] + 1 for d in range(2)
-    ]
-    out = weight.new_empty(1, *results, len(weight)).permute(0, 3, 1, 2)
+    rows, columns = sources[0].shape[2:]
+    high, wide = weight.shape[2:]
+    results = (
+        (rows + padding[0] + padding_after[0] - high) // stride[0] + 1,
+        (columns + padding[1] + padding_after[1] - wide) // stride[1] + 1,
+    )
     maps = [
         y if has_channels_last(y) else y.contiguous(memory_format=torch.channels_last)
         for y in (added if len(added) <= MOST_ADDED else [sum(added[1:], added[0])])
     ]
-    channels = tuple(x.shape[1] for x in sources)
-    given = maps if bias is None else [*maps, bias]
-    if not (
-        min(results) > 0
-        and sum(channels) == weight.shape[1]
-        and all(list(x.shape[2:]) == sides for x in sources)
-        and all(y.shape == out.shape for y in maps)
-        and (bias is None or bias.shape == weight.shape[:1])
-        and all(is_plain(y) for y in given)
-    ):
-        # The code would read what lies beside them.
-        shapes = [tuple(x.shape) for x in (*sources, weight, *given)]
-        raise RuntimeError(f"maps, weight, added maps and bias {shapes} do not fit each other")
+    refuse_misfits(sources, weight, bias, maps, results)
+    out = weight.new_empty(1, *results, len(weight)).permute(0, 3, 1, 2)
     kind = fitting_kind(weight, stride, results)
-    parts = packed(kind, weight, bias, channels)
-    width = max(part.width for part in parts)
-    room = workspace_values(weight.shape[1], width, code.lanes) if kind == "winograd" else 0
-    workspace = weight.new_empty(room)
+    parts = packed(kind, weight, bias, tuple(x.shape[1] for x in sources))
+    workspace = None
+    if kind == "winograd":
+        width = max(part.width for part in parts)
+        workspace = weight.new_empty(workspace_values(weight.shape[1], width, code.lanes))
     missing = [0] * (MOST_ADDED - len(maps))
-    geometry = (*results, *sides, *kernel, *padding, *stride)
+    geometry = (*results, rows, columns, high, wide, *padding, *stride)
     steps = [y.stride(dim) for y in (out, *maps) for dim in (2, 3)]
     described = [
         value for x in sources for value in (x.data_ptr(), x.stride(2), x.stride(3), x.shape[1])
@@ -132,9 +122,30 @@ def convolve(
         arguments = (
             out.data_ptr() + offset, part.weight, part.bias, part.mask, ctypes.addressof(value),
             *(y.data_ptr() + offset for y in maps), *missing,
-            code.constants.data_ptr(), workspace.data_ptr(),
+            code.constants.data_ptr(), 0 if workspace is None else workspace.data_ptr(),
             *geometry, *steps, *missing, *missing, weight.shape[1], len(sources), *described,
         )  # fmt: skip
         part.function.call((ctypes.c_int64 * len(arguments))(*arguments))
         offset += part.outputs * out.itemsize
     return out
+
+
+def refuse_misfits(
+    sources: Sequence[Tensor],
+    weight: Tensor,
+    bias: Tensor | None,
+    added: Sequence[Tensor],
+    results: Sides,
+) -> None:
+    """Raise RuntimeError where the code would read or write what lies beside maps."""
+    given = [*added] if bias is None else [*added, bias]
+    if not (
+        min(results) > 0
+        and sum(x.shape[1] for x in sources) == weight.shape[1]
+        and all(x.shape[2:] == sources[0].shape[2:] for x in sources)
+        and all(y.shape == (1, len(weight), *results) for y in added)
+        and (bias is None or bias.shape == weight.shape[:1])
+        and all(is_plain(y) for y in given)
+    ):
+        shapes = [tuple(x.shape) for x in (*sources, weight, *given)]
+        raise RuntimeError(f"maps, weight, added maps and bias {shapes} do not fit each other")
