@@ -13,7 +13,7 @@ from collections.abc import Callable, Sequence
 
 from llvmlite import ir
 
-from scripts.machine_code.writer import ADDED, LINE, Loop, Processor, Writer, number
+from scripts.machine_code.writer import ADDED, INTEGER, LINE, Loop, Processor, Writer, number
 
 TILE, WINDOW = 4, 6
 PLACES = WINDOW * WINDOW
@@ -90,20 +90,17 @@ class Winograd(Writer):
     def _transform_inputs(self, tile: ir.Value, row: ir.Value, column: ir.Value) -> None:
         b, a = self.build, self.a
         top, left = b.sub(row, a["padding_rows"]), b.sub(column, a["padding_columns"])
-        outside = b.zext(
-            b.not_(
-                b.and_(self._is_inside(top, a["x_rows"]), self._is_inside(left, a["x_columns"]))
-            ),
-            number(0).type,
+        is_inside = b.and_(
+            self._is_inside(top, WINDOW, a["x_rows"]), self._is_inside(left, WINDOW, a["x_columns"])
         )
         target = self.at(self.inputs, (tile, self.tile_step))
         sources = Loop(b, number(0), a["sources"], carried=[target])
         target = sources.carried[0]
-        x, x_row, x_pixel, channels = self.source(sources.index)
-        border = Loop(b, number(0), outside)
-        self._copy_window(x, x_row, x_pixel, channels, top, left)
+        source = self.source(sources.index)
+        x, x_row, x_pixel, channels = source
+        border = Loop(b, number(0), b.zext(b.not_(is_inside), INTEGER))  # one turn or none
+        self._copy_window(source, top, left)
         border.close()
-        is_inside = b.icmp_signed("==", outside, number(0))
         corner = b.select(is_inside, self.at(x, (top, x_row), (left, x_pixel)), self.patch)
         row_step = b.select(is_inside, x_row, b.mul(number(WINDOW), self.tile_step))
         pixel_step = b.select(is_inside, x_pixel, self.tile_step)
@@ -126,10 +123,10 @@ class Winograd(Writer):
         groups.close()
         sources.close([b.gep(target, [channels])])
 
-    def _is_inside(self, start: ir.Value, length: ir.Value) -> ir.Value:
-        """Whether a window that begins at `start` lies in a side of `length`."""
+    def _is_inside(self, start: ir.Value, size: int, length: ir.Value) -> ir.Value:
+        """Whether `size` pixels that begin at `start` lie in a side of `length`."""
         b = self.build
-        room = b.sub(length, number(WINDOW))
+        room = b.sub(length, number(size))
         return b.and_(b.icmp_signed(">=", start, number(0)), b.icmp_signed("<=", start, room))
 
     def _lanes_of(self, start: ir.Value, stop: ir.Value) -> ir.Value:
@@ -138,38 +135,29 @@ class Winograd(Writer):
         left = self.spread(b.trunc(b.sub(stop, start), self.lane_numbers.element))
         return b.icmp_signed("<", self.load_lanes(self.a["constants"]), left)
 
-    def _copy_window(
-        self,
-        x: ir.Value,
-        x_row: ir.Value,
-        x_pixel: ir.Value,
-        channels: ir.Value,
-        top: ir.Value,
-        left: ir.Value,
-    ) -> None:
+    def _copy_window(self, source: tuple[ir.Value, ...], top: ir.Value, left: ir.Value) -> None:
         """A window over the border, with zeros outside the map, in a place of its own."""
         b, a, side = self.build, self.a, number(WINDOW)
+        x, x_row, x_pixel, channels = source
         rows = Loop(b, number(0), side)
         columns = Loop(b, number(0), side)
         row, column = b.add(top, rows.index), b.add(left, columns.index)
-        is_in_map = b.and_(self._is_in(row, a["x_rows"]), self._is_in(column, a["x_columns"]))
+        is_in_map = b.and_(
+            self._is_inside(row, 1, a["x_rows"]), self._is_inside(column, 1, a["x_columns"])
+        )
         # Outside, no channel of the map's first pixel.
         zero = number(0)
         kept = b.select(is_in_map, channels, zero)
         row, column = b.select(is_in_map, row, zero), b.select(is_in_map, column, zero)
-        source = self.at(x, (row, x_row), (column, x_pixel))
+        place = self.at(x, (row, x_row), (column, x_pixel))
         pixel = b.add(b.mul(rows.index, side), columns.index)
         target = self.at(self.patch, (pixel, self.tile_step))
         groups = Loop(b, zero, channels, self.lanes)
-        value = self.load_some(b.gep(source, [groups.index]), self._lanes_of(groups.index, kept))
+        value = self.load_some(b.gep(place, [groups.index]), self._lanes_of(groups.index, kept))
         self.store(value, b.gep(target, [groups.index]))
         groups.close()
         columns.close()
         rows.close()
-
-    def _is_in(self, index: ir.Value, length: ir.Value) -> ir.Value:
-        b = self.build
-        return b.and_(b.icmp_signed(">=", index, number(0)), b.icmp_signed("<", index, length))
 
     def _both_ways(
         self,

@@ -14,9 +14,6 @@ from dinplug import ops
 from dinplug.cpu import convolution, own_code
 from tests.cpu.convolution_cases import (
     GEOMETRIES,
-    INPUT_TRANSFORM,
-    OUTPUT_TRANSFORM,
-    WEIGHT_TRANSFORM,
     Sides,
     check_geometry,
     counted,
@@ -24,6 +21,11 @@ from tests.cpu.convolution_cases import (
     layer,
     picture,
     run_apart,
+)
+from tests.cpu.winograd_truth import (
+    INPUT_TRANSFORM,
+    OUTPUT_TRANSFORM,
+    WEIGHT_TRANSFORM,
     winograd,
 )
 from tests.kernels.bounds import U
