@@ -203,11 +203,25 @@ def run_apart(call: str, **environment: str) -> None:
     assert done.returncode == 0, f"{call} ended with {done.returncode}:\n{done.stderr[-2000:]}"
 
 
+def check_whole_numbers() -> None:
+    """Values of which no sum and no product is rounded: the result is the truth, bit for bit."""
+    torch.manual_seed(0)
+    for outputs in OUTPUTS:
+        maps = [picture(count, (21, 30)).sign() for count in (5, 4)]
+        # Transformed weights have denominators of 24 each way.
+        weight = torch.randint(-1, 2, (outputs, 9, 3, 3)) * 576.0
+        with torch.no_grad():
+            found = ops.convolve(maps, weight, padding=(1, 1))
+        truth = F.conv2d(torch.cat(maps, dim=1).double(), weight.double(), padding=1)
+        assert torch.equal(found.double(), truth), outputs
+
+
 def check_level(level: str, lanes: int) -> None:
     """A few cases of every kernel, where torch takes this processor for another."""
     code = own_code.find_code()
     assert torch.backends.cpu.get_cpu_capability() == level
     assert code is not None and code.lanes == lanes
+    check_whole_numbers()
     for geometry in GEOMETRIES:
         check_geometry(geometry, count=10)
 

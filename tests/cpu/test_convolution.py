@@ -16,6 +16,7 @@ from tests.cpu.convolution_cases import (
     GEOMETRIES,
     Sides,
     check_geometry,
+    check_whole_numbers,
     counted,
     guarded,
     layer,
@@ -124,6 +125,10 @@ def test_winograds_transforms_make_a_convolution() -> None:
     found = winograd(x, weight, (WEIGHT_TRANSFORM, INPUT_TRANSFORM, OUTPUT_TRANSFORM))
     truth = F.conv2d(x[None], weight.double())[0]
     assert torch.allclose(found, truth, rtol=0, atol=1e-12)
+
+
+def test_fewer_products_are_exact_where_nothing_rounds() -> None:
+    check_whole_numbers()
 
 
 @pytest.mark.parametrize(
