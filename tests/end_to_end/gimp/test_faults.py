@@ -9,7 +9,7 @@ from tests.end_to_end.gimp.conftest import Gimp
 
 pytestmark = [pytest.mark.hosts]
 
-SIZE = (360, 240)
+SIZE = (1440, 960)
 """A run of several seconds, in many tiles."""
 
 
