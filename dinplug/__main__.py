@@ -8,7 +8,7 @@ import os
 import signal
 from types import FrameType
 
-from dinplug.thread_cache import restart_without_thread_cache
+from dinplug.startup import start_up
 
 _INTERRUPTED = 130
 
@@ -17,7 +17,7 @@ def main() -> None:
     """Run the command line."""
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, _leave)
-    restart_without_thread_cache()
+    start_up()
     from dinplug.cli import main as command_line
 
     command_line(prog_name="dinplug")  # also as `python -m dinplug`; completion asks by name

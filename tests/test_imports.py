@@ -14,7 +14,7 @@ ROOT = Path(__file__).resolve().parents[1]
 # Layer by layer from the bottom; a module imports only from lower layers or its own package.
 LAYERS = [
     {"errors", "folders", "thread_cache"},
-    {"cpu"},
+    {"cpu", "startup"},
     {"atomic", "ops"},
     {"networks"},
     {"specs"},

@@ -25,6 +25,7 @@ MEMORY = """
 import re
 from pathlib import Path
 import torch
+torch.set_num_threads(1)  # several share heaps differently each time
 from dinplug.inference.run import NetworkRunner, RunOptions
 from dinplug.networks.msfin import MSFIN, MSFINSpec
 
@@ -35,7 +36,7 @@ def heap():
 runner = NetworkRunner(MSFIN(MSFINSpec(16, 4, 4, 0)), RunOptions(device="cpu"))
 runner.run(torch.rand(1, 3, 32, 32))
 before = heap()
-runner.run(torch.rand(1, 3, 124, 124))
+runner.run(torch.rand(1, 3, 248, 248))
 print(heap() - before)
 """
 

@@ -27,7 +27,7 @@ from dinplug.hosts.lifeline import Lifeline, default_budget
 from dinplug.hosts.pipes import TOO_LONG, Inbox, Outbox
 from dinplug.hosts.pixels import PixelFolder
 from dinplug.hosts.protocol import ProtocolError
-from dinplug.thread_cache import restart_without_thread_cache
+from dinplug.startup import start_up
 
 if TYPE_CHECKING:
     from dinplug.hosts.service import Service
@@ -220,7 +220,7 @@ def private_streams() -> tuple[int, int]:
 
 def main(arguments: list[str] | None = None) -> NoReturn:
     """Run a worker on this process's standard input and output."""
-    restart_without_thread_cache()
+    start_up()
     parser = argparse.ArgumentParser(description="Serves a host's plugin; not for people.")
     parser.add_argument("--idle", type=float, default=IDLE_SECONDS, metavar="SECONDS")
     idle_seconds: float = parser.parse_args(arguments).idle
