@@ -32,6 +32,7 @@ from dinplug.inference.run import NetworkRunner, RunOptions
 from dinplug.inference.tiling import tiles
 from dinplug.networks.stages import Span, Stage
 from dinplug.specs import MODELS
+from dinplug.thread_cache import NO_CACHE, SETTINGS
 
 ROOT = Path(__file__).resolve().parents[1]
 MEGAPIXELS = (0.3, 1, 3, 12, 24, 50, 100)
@@ -70,7 +71,7 @@ def cost_of(model: str, megapixels: float, tile: int = 0, photos: int = 1) -> di
         check=True,
         capture_output=True,
         text=True,
-        env={**os.environ, "OMP_NUM_THREADS": "1"},
+        env={**os.environ, "OMP_NUM_THREADS": "1", SETTINGS: NO_CACHE},
     )
     cost: dict[str, float] = json.loads(result.stdout)
     return cost

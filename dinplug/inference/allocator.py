@@ -3,7 +3,7 @@
 By default a block of some hundred KiB is mapped anew for every feature map of every tile, and each
 of its pages is cleared and faulted in again: up to half of a run's time. What is kept lies in huge
 pages, where Linux has them for those who ask: a tile's maps take thousands of small pages, more
-than a processor knows the places of, which costs a tenth of a run. Under a limit on what the
+than a processor knows the places of, which costs a tenth of a run. Under a tight limit on what the
 process may have (`ulimit -v`, `ulimit -d`) it is the other way round: what lies free between blocks
 in use counts as well, until nothing else gets any, and so all larger blocks are mapped one by one.
 oneDNN, too, then keeps the code of fewer convolutions: each shape of a tile has its own.
@@ -27,6 +27,8 @@ LARGEST_KEPT = 32 << 20
 """The most that glibc takes. A tile's maps are smaller; whole feature maps are given back."""
 KEPT = 512 << 20
 """Bytes at the end of the heap that may lie free."""
+AMPLE = 3 * KEPT
+"""Bytes left under a limit from which on the heap may lie free all the same."""
 DEFAULT = 128 << 10
 """What glibc has for both to begin with, and asks for beyond a need."""
 CONVOLUTIONS_KEPT = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "64")
@@ -40,17 +42,27 @@ def keep_freed_memory() -> bool:
     """Set glibc's allocator for this process; say whether what is freed is kept."""
     if not has_glibc():
         return False
-    limited = room_under_limit() is not None
-    largest, kept = (DEFAULT, DEFAULT) if limited else (LARGEST_KEPT, KEPT)
-    if limited:
+    room = room_under_limit()
+    if room is not None and room < AMPLE:
         os.environ.setdefault(*CONVOLUTIONS_KEPT)
-    mallopt = ctypes.CDLL(None).mallopt
-    settings = ((MMAP_THRESHOLD, largest), (TRIM_THRESHOLD, kept), (ARENA_MAX, 1))
-    taken = [mallopt(name, value) for name, value in settings]
-    if all(taken) and not limited:
+        map_blocks_one_by_one()
+        return False
+    taken = set_allocator({MMAP_THRESHOLD: LARGEST_KEPT, TRIM_THRESHOLD: KEPT, ARENA_MAX: 1})
+    if taken:
         ask_for_huge_pages()
-        return True
-    return False
+    return taken
+
+
+def map_blocks_one_by_one() -> None:
+    """Let the system have what is freed at once, as it counts under a limit."""
+    set_allocator({MMAP_THRESHOLD: DEFAULT, TRIM_THRESHOLD: DEFAULT, ARENA_MAX: 1})
+
+
+def set_allocator(settings: dict[int, int]) -> bool:
+    """Change settings of glibc's malloc; say whether it took them all."""
+    mallopt = ctypes.CDLL(None).mallopt
+    taken = [mallopt(name, value) for name, value in settings.items()]
+    return all(taken)
 
 
 def ask_for_huge_pages() -> None:
@@ -96,6 +108,9 @@ def room_under_limit() -> int | None:
 
 
 def give_freed_memory_back() -> None:
-    """Give what lies free in glibc's heap to the system."""
-    if has_glibc():
-        ctypes.CDLL(None).malloc_trim(0)
+    """Give what lies free in glibc's heap to the system; under a limit, from now on at once."""
+    if not has_glibc():
+        return
+    if room_under_limit() is not None:
+        map_blocks_one_by_one()
+    ctypes.CDLL(None).malloc_trim(0)

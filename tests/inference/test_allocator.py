@@ -9,11 +9,23 @@ from pathlib import Path
 
 import pytest
 
+from dinplug.inference.allocator import AMPLE
+
 PROGRAM = """
 import resource
+import sys
 import torch
-from dinplug.inference.allocator import keep_freed_memory
-assert keep_freed_memory()
+from dinplug.inference import allocator
+
+room, then = int(sys.argv[1]), sys.argv[2]
+if room:
+    limit = 1 << 50
+    resource.setrlimit(resource.RLIMIT_DATA, (limit, limit))
+    taken = limit - allocator.room_under_limit()
+    resource.setrlimit(resource.RLIMIT_DATA, (taken + room, limit))
+kept = allocator.keep_freed_memory()
+if then == "short":
+    allocator.give_freed_memory_back()
 
 def tiles():
     for _ in range(20):
@@ -26,22 +38,43 @@ def faults():
 
 for _ in range(5):
     faults()
-print(faults())
+print(int(kept), faults())
 """
 PAGES = 20 * 4096
+UNLIMITED, ENOUGH = 0, AMPLE + (16 << 20)  # what the program itself takes meanwhile
 
 
-def faults() -> int:
-    """Page faults of twenty tiles once the heap has grown."""
+def outcome(room: int, then: str = "") -> tuple[bool, int]:
+    """Whether memory is kept, and page faults of twenty tiles once the heap has grown.
+
+    In a process that may take `room` more bytes, and memory of which then ran `short`, or not.
+    """
     result = subprocess.run(
-        [sys.executable, "-c", PROGRAM], capture_output=True, text=True, check=True
+        [sys.executable, "-c", PROGRAM, str(room), then],
+        capture_output=True,
+        text=True,
+        check=True,
     )
-    return int(result.stdout)
+    kept, faults = result.stdout.split()
+    return kept == "1", int(faults)
 
 
 @pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator only")
-def test_freed_memory_is_kept() -> None:
-    assert faults() < PAGES / 20
+@pytest.mark.parametrize(("room", "then"), [(UNLIMITED, ""), (UNLIMITED, "short"), (ENOUGH, "")])
+def test_freed_memory_is_kept(room: int, then: str) -> None:
+    kept, faults = outcome(room, then)
+    assert kept
+    assert faults < PAGES / 20
+
+
+@pytest.mark.skipif(platform.libc_ver()[0] != "glibc", reason="glibc's allocator only")
+@pytest.mark.parametrize(("room", "then"), [(AMPLE - 1, ""), (ENOUGH, "short")])
+def test_under_a_tight_limit_or_once_memory_ran_short_it_is_given_back(
+    room: int, then: str
+) -> None:
+    kept, faults = outcome(room, then)
+    assert kept == (then == "short")  # until then
+    assert faults >= PAGES
 
 
 ASKING = """

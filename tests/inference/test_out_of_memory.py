@@ -212,6 +212,7 @@ PROGRAM = """
 import logging, re, resource, sys
 from pathlib import Path
 import numpy as np, torch
+from dinplug.inference.allocator import AMPLE
 from dinplug.inference.run import NetworkRunner, RunOptions
 from tests.inference.cases import random_network
 
@@ -220,7 +221,7 @@ def data():
 
 logging.basicConfig(level=logging.INFO, stream=sys.stdout, format="%(message)s")
 side, tile, room = (int(argument) for argument in sys.argv[1:4])
-resource.setrlimit(resource.RLIMIT_DATA, (1 << 40, resource.RLIM_INFINITY))  # as with `ulimit -d`
+resource.setrlimit(resource.RLIMIT_DATA, (data() + AMPLE, resource.RLIM_INFINITY))  # `ulimit -d`
 torch.manual_seed(5)
 runner = NetworkRunner(random_network("din-dehaze"), RunOptions(device="cpu", tile=tile or None))
 image = torch.rand(1, 3, side, side)
