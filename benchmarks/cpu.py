@@ -229,7 +229,9 @@ def main(
         sides = (side // scale, side // scale)
         conditions = Conditions(*sides, limit, threads)
         contenders = compare(model, conditions, names, repeats)
-        lines.append(row(f"{model}, {sides[0]} x {sides[1]}", contenders, conditions.measure))
+        within = f", {limit} MiB" if limit else ""
+        name = f"{model}, {sides[0]} x {sides[1]}{within}"
+        lines.append(row(name, contenders, conditions.measure))
         print(lines[-1], flush=True)
         where = machine(*sorted({p for e in names for p in ENGINES[e].packages if not missing(e)}))
         if write:
