@@ -1,6 +1,6 @@
 """What a program of dinplug sees to before it imports anything large, to start and end quickly.
 
-Together it takes starting and ending from 1.1 to 0.5 s of CPU time beyond importing torch.
+With it dehazing a photo of 0.3 megapixels takes 0.5 s of CPU time beyond importing torch, without 1.2.
 """
 
 import atexit
