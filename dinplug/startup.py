@@ -1,6 +1,6 @@
 """What a program of dinplug sees to before it imports anything large, to start and end quickly.
 
-With it dehazing a photo of 0.3 megapixels takes 0.5 s of CPU time beyond importing torch, without 1.2.
+With it dehazing 0.3 megapixels takes 0.5 s of CPU time beyond importing torch, without it 1.2.
 """
 
 import atexit
