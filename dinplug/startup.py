@@ -14,7 +14,8 @@ NEW_OBJECTS = 10_000
 IDLE_THREADS = {"OMP_WAIT_POLICY": "passive", "OPENBLAS_NUM_THREADS": "1"}
 """So that threads of torch (OpenMP) and numpy (OpenBLAS) sleep while they wait, and do not spin.
 
-Neither has much to do here: tiles have threads of their own, whose operators use one each.
+Neither has much to do here: tiles have threads of their own, whose operators use one each. Where
+torch does divide operators, in training and with --reference, waking them costs some time.
 """
 
 

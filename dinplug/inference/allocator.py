@@ -4,9 +4,10 @@ By default a block of some hundred KiB is mapped anew for every feature map of e
 of its pages is cleared and faulted in again: up to half of a run's time. What is kept lies in huge
 pages, where Linux has them for those who ask: a tile's maps take thousands of small pages, more
 than a processor knows the places of, which costs a tenth of a run. Under a tight limit on what the
-process may have (`ulimit -v`, `ulimit -d`) it is the other way round: what lies free between blocks
-in use counts as well, until nothing else gets any, and so all larger blocks are mapped one by one.
-oneDNN, too, then keeps the code of fewer convolutions: each shape of a tile has its own.
+process may have (`ulimit -v`, `ulimit -d`), and once memory ran short under a wider one, it is the
+other way round: what lies free between blocks in use counts as well, until nothing else gets any,
+and so all larger blocks are mapped one by one. Under a tight limit oneDNN, too, keeps the code of
+fewer convolutions: each shape of a tile has its own.
 """
 
 from __future__ import annotations
